@@ -1,0 +1,43 @@
+/* nn.h: layers. A layer is a function that opens a scope, declares parameters by PyTorch's names and applies
+ * operators; it uses the public API alone. The same name again shares the weights. NULL in gives NULL out. */
+#ifndef FIRN_NN_H
+#define FIRN_NN_H
+#include "model.h"
+#include "ops.h"
+
+FIRN_C_BEGIN
+
+/* torch.nn.Linear: parameters weight [out, I], bias [out].
+ *   x       [N, I]
+ *   init    FIRN_INIT_PYTORCH: bias U(-b, b), b = 1/sqrt(I); any other: bias zero */
+typedef struct firn_nn_linear_cfg {
+    int out;      /* required, at least 1 */
+    bool no_bias;
+    firn_init_kind init;
+} firn_nn_linear_cfg;
+FIRN_API firn_tensor *firn_nn_linear(firn_tensor *x, const char *name, const firn_nn_linear_cfg *cfg);
+
+/* torch.nn.Conv2d: parameters weight [out, C/groups, kernel, kernel], bias [out].
+ *   x       [N, C, H, W]
+ *   init    as firn_nn_linear, with fan_in = C/groups * kernel^2 */
+typedef struct firn_nn_conv2d_cfg {
+    int out, kernel;                   /* required, at least 1 */
+    int stride, pad, dilation, groups; /* zero: 1, 0, 1, 1 */
+    bool no_bias;
+    firn_init_kind init;
+} firn_nn_conv2d_cfg;
+FIRN_API firn_tensor *firn_nn_conv2d(firn_tensor *x, const char *name, const firn_nn_conv2d_cfg *cfg);
+
+/* torch.nn.BatchNorm1d / BatchNorm2d: parameters weight, bias [C]; states running_mean, running_var [C].
+ *   x       [N, C] or [N, C, H, W]
+ *   cfg     NULL: eps 1e-5, momentum 0.1 */
+typedef struct firn_nn_batch_norm_cfg {
+    float eps, momentum; /* zero: 1e-5, 0.1 */
+} firn_nn_batch_norm_cfg;
+FIRN_API firn_tensor *firn_nn_batch_norm(firn_tensor *x, const char *name, const firn_nn_batch_norm_cfg *cfg);
+
+/* firn_dropout() inside the scope `name`, so that firn_freeze_eval(m, name) finds it. */
+FIRN_API firn_tensor *firn_nn_dropout(firn_tensor *x, const char *name, float p);
+
+FIRN_C_END
+#endif

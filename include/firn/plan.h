@@ -1,0 +1,100 @@
+/* plan.h: compile a model for a batch size, then run it without allocating. */
+#ifndef FIRN_PLAN_H
+#define FIRN_PLAN_H
+#include "model.h"
+
+FIRN_C_BEGIN
+
+typedef struct firn_plan firn_plan;
+typedef enum firn_mode { FIRN_TRAIN = 0, FIRN_EVAL = 1 } firn_mode;
+
+typedef struct firn_plan_options {
+    firn_mode mode;
+    int batch;            /* capacity in rows; required, at least 1 */
+    firn_tensor *watch;   /* one more tensor whose value can be read after forward (the logits beside the loss), or NULL */
+    bool layer_by_layer;  /* never depth first: for measuring. The bits are the same */
+} firn_plan_options;
+
+/* Compiles what root needs, allocates all its memory.
+ *   root    a scalar F32 in FIRN_TRAIN, any tensor in FIRN_EVAL
+ * Errors    FIRN_ERR_ARGUMENT; FIRN_ERR_SHAPE; FIRN_ERR_MEMORY; what building the graph has left in the context (root
+ *           NULL). A mask that leaves nothing to train is no error here, only in firn_plan_backward().
+ * Owner     the caller; firn_plan_destroy(). The plan re-plans by itself when the mask has changed. */
+FIRN_API FIRN_MUST_USE firn_status firn_plan_create(firn_plan **out, firn_tensor *root, const firn_plan_options *opt);
+FIRN_API void firn_plan_destroy(firn_plan *plan); /* NULL does nothing */
+FIRN_API firn_model *firn_plan_model(const firn_plan *plan);
+FIRN_API int firn_plan_batch(const firn_plan *plan);
+
+typedef struct firn_feed {
+    const char *input; /* name of a firn_input() */
+    const void *data;  /* rows times the input's elements a sample, N, C, H, W, its dtype; borrowed for the call */
+} firn_feed;
+
+/* Runs the network on rows samples; every input that root needs must be fed, once.
+ * Errors    FIRN_ERR_ARGUMENT: rows not in 1..batch; FIRN_ERR_NAME: an input is missing, unknown or fed twice;
+ *           FIRN_ERR_ARGUMENT: a label out of range; FIRN_ERR_MEMORY: from re-planning */
+FIRN_API FIRN_MUST_USE firn_status firn_plan_forward(firn_plan *plan, const firn_feed *feeds, size_t n_feeds, int rows);
+
+/* Gradients of root with respect to every unfrozen parameter it depends on.
+ * Errors    FIRN_ERR_STATE: no forward before, an evaluation plan, or nothing is trainable */
+FIRN_API FIRN_MUST_USE firn_status firn_plan_backward(firn_plan *plan);
+
+/* After a forward, until the next call on the plan. t: root or watch; NULL means root. Order N, C, H, W; rows of the
+ * last forward. NULL if t is neither or nothing has run. */
+FIRN_API const float *firn_plan_value(const firn_plan *plan, const firn_tensor *t);
+FIRN_API int firn_plan_rows(const firn_plan *plan); /* of the last forward; 0 before */
+
+/* Gradient of a parameter after backward, PyTorch's layout; NULL if it is frozen, unknown or not reached from root. */
+FIRN_API const float *firn_plan_grad(const firn_plan *plan, const char *param);
+
+/* Drops the forward pass that waits for its backward, so that the mask may change again. */
+FIRN_API void firn_plan_forget(firn_plan *plan);
+
+/* Random operators draw from (seed, step, node, element). Step counts forwards of a training plan from 0; a resumed
+ * run sets it. */
+FIRN_API void firn_plan_set_step(firn_plan *plan, uint64_t step);
+FIRN_API uint64_t firn_plan_step(const firn_plan *plan);
+
+/* ---- what freezing saves ---- */
+typedef struct firn_cost {
+    uint64_t params, params_trainable;                           /* elements of parameters that root depends on */
+    uint64_t flops_forward, flops_grad_weight, flops_grad_input; /* a step of `batch` rows; a multiply-add is 2 */
+    size_t bytes_params;                                         /* named tensors */
+    size_t bytes_saved;     /* activations and masks that forward keeps for backward */
+    size_t bytes_arena;     /* activations, their gradients, scratch: one block */
+    size_t bytes_grads;     /* gradients of unfrozen parameters */
+    size_t bytes_packed;    /* packed weights */
+    size_t bytes_tables;    /* the plan's own lists. arena + grads + packed + tables = what the allocator handed out */
+    size_t bytes_optim;     /* optimizer state: 0 from firn_plan_cost(), filled by firn_trainer_cost() */
+    size_t cache_bytes_per_sample; /* features at the frontier; 0: nothing to cache */
+} firn_cost;
+
+/* With the mask as it is, and with nothing frozen; either may be NULL. Needs no step to have run. */
+FIRN_API FIRN_MUST_USE firn_status firn_plan_cost(const firn_plan *plan, firn_cost *now, firn_cost *unfrozen);
+
+/* A table: a line a layer (parameters, FLOPs, bytes saved, why a gradient is still computed), the totals beside those
+ * of the unfrozen net, and notes on partly frozen layers, tied names selected by one alias and masks that leave
+ * nothing to train. */
+FIRN_API FIRN_MUST_USE firn_status firn_plan_report(const firn_plan *plan, FILE *out);
+
+/* ---- cached features (FREEZE F14) ----
+ * The frontier is the set of values that depend on frozen tensors and inputs alone, sample by sample, and that the
+ * rest of the net reads. Their bytes can be kept for each sample and put back instead of running what is below. */
+
+/* Largest size of one sample's packed features; 0: nothing to cache, with the reason in *why (a static or plan-owned
+ * sentence; why may be NULL). */
+FIRN_API size_t firn_plan_features_bound(const firn_plan *plan, const char **why);
+
+/* Changes whenever packed features taken before are no longer what forward would compute. */
+FIRN_API uint64_t firn_plan_features_version(const firn_plan *plan);
+
+/* After a forward: packs row's features into dst (at least the bound's bytes); returns the bytes used. Lossless. */
+FIRN_API size_t firn_plan_features_pack(const firn_plan *plan, int row, void *dst);
+
+/* firn_plan_forward() with the part below the frontier replaced by features[row], packed by this plan under this
+ * version. feeds: the inputs that the rest still needs (others may be left out). Same bits as firn_plan_forward(). */
+FIRN_API FIRN_MUST_USE firn_status firn_plan_forward_features(firn_plan *plan, const void *const *features,
+                                                              const firn_feed *feeds, size_t n_feeds, int rows);
+
+FIRN_C_END
+#endif

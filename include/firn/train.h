@@ -1,0 +1,113 @@
+/* train.h: datasets, the trainer, the fit loop. Written on the public API alone: copy and adapt it. */
+#ifndef FIRN_TRAIN_H
+#define FIRN_TRAIN_H
+#include "optim.h"
+
+FIRN_C_BEGIN
+
+/* Samples in memory; a value to fill in. Borrowed; all that it points to must outlive the calls that use it. */
+typedef struct firn_dataset {
+    size_t count;            /* samples: entries of rows, or rows of the feeds */
+    const firn_feed *feeds;  /* data of feeds[i]: all rows, one after the other */
+    size_t n_feeds;
+    const uint32_t *rows;    /* NULL: 0 .. count-1; else which rows of the feeds the samples are */
+} firn_dataset;
+
+/* Splits at random: round(fraction * count) samples into first, the rest into second.
+ *   rows    the caller's, data->count entries; both results point into it
+ *   seed    same seed, same split
+ * Errors    FIRN_ERR_ARGUMENT: NULL, fraction not in 0..1 */
+FIRN_API FIRN_MUST_USE firn_status firn_dataset_split(const firn_dataset *data, double fraction, uint64_t seed, uint32_t *rows,
+                                                      firn_dataset *first, firn_dataset *second);
+
+typedef struct firn_progress {
+    int epoch, epochs;       /* from 1 */
+    size_t step, steps;      /* of the epoch, from 1 */
+    float loss, accuracy;    /* mean over the epoch so far; NAN where not measured */
+    float val_loss, val_accuracy;
+    double seconds, samples_per_second; /* of the epoch so far */
+    bool epoch_end;
+    bool cached;             /* this step ran from cached features */
+} firn_progress;
+typedef int (*firn_progress_fn)(const firn_progress *p, void *user); /* nonzero stops */
+/* A ready one: bar with ETA on a terminal, a line an epoch elsewhere. file: a FILE *. */
+FIRN_API int firn_progress_bar(const firn_progress *p, void *file);
+
+/* One event of a freezing schedule (FREEZE F19). */
+typedef struct firn_freeze_event {
+    int epoch;               /* before this epoch of a fit, from 1; or zero and: */
+    uint64_t step;           /* before this step of a fit, from 1 */
+    bool unfreeze;           /* else freeze */
+    const char *selector;    /* borrowed */
+    float rate;              /* learning-rate multiplier of the selected from then on; zero: unchanged */
+} firn_freeze_event;
+
+typedef struct firn_trainer_options {
+    int batch;               /* zero: 32 */
+    int accumulate;          /* batches a step; zero: 1 */
+    firn_optim optim;        /* zero: SGD, lr 0.01 */
+    firn_schedule schedule;  /* zero: constant */
+    size_t cache_bytes;      /* budget of the feature cache; zero: 1 GiB; SIZE_MAX: no limit */
+    bool no_cache;
+    bool augmented;          /* inputs differ between epochs, so no cache */
+    bool layer_by_layer;     /* as in firn_plan_options */
+} firn_trainer_options;
+
+typedef struct firn_trainer firn_trainer;
+
+/* Makes the plans and the optimizer.
+ *   loss      scalar to minimise
+ *   output    [N, C] logits for accuracy (against the U8 or I32 input [N] that loss reads) and firn_predict(), or any
+ *             tensor; may be NULL
+ * Errors      as firn_plan_create() and firn_optimizer_create(). Owner: the caller */
+FIRN_API FIRN_MUST_USE firn_status firn_trainer_create(firn_trainer **out, firn_tensor *loss, firn_tensor *output,
+                                                       const firn_trainer_options *opt);
+FIRN_API void firn_trainer_destroy(firn_trainer *t);
+FIRN_API firn_plan *firn_trainer_plan(firn_trainer *t); /* the training plan, owned by the trainer */
+FIRN_API firn_optimizer *firn_trainer_optimizer(firn_trainer *t);
+/* firn_plan_report() and the optimizer's and the cache's share; what the cache did so far. */
+FIRN_API FIRN_MUST_USE firn_status firn_trainer_report(const firn_trainer *t, FILE *out);
+FIRN_API FIRN_MUST_USE firn_status firn_trainer_cost(const firn_trainer *t, firn_cost *now, firn_cost *unfrozen);
+
+typedef struct firn_fit_options {
+    int epochs;                          /* zero: 1 */
+    const firn_dataset *validation;      /* NULL: none */
+    int patience;                        /* stop after so many epochs without a better val_loss and restore the best
+                                          * weights; zero: never. Needs validation */
+    bool no_shuffle;                     /* else a new order each epoch, a function of (seed, epoch) */
+    const firn_freeze_event *events;     /* checked before the first step */
+    size_t n_events;
+    firn_progress_fn on_progress;
+    void *user;
+} firn_fit_options;
+
+/* Trains for opt->epochs epochs; the last batch may be smaller. Stopped by the callback it returns FIRN_STOPPED, and
+ * the next call with the same data goes on where it stopped.
+ * Errors    those of forward, backward and step; FIRN_ERR_NUMERIC names epoch and step when the loss is not finite */
+FIRN_API FIRN_MUST_USE firn_status firn_fit(firn_trainer *t, const firn_dataset *data, const firn_fit_options *opt);
+
+typedef struct firn_metrics {
+    double loss, accuracy; /* accuracy: fraction 0..1, NAN without class labels */
+    size_t count;
+} firn_metrics;
+FIRN_API FIRN_MUST_USE firn_status firn_evaluate(firn_trainer *t, const firn_dataset *data, firn_metrics *out);
+
+/* Runs output on the samples. out: data->count rows of output's elements a sample. Inputs that output does not need
+ * may be left out of the data. */
+FIRN_API FIRN_MUST_USE firn_status firn_predict(firn_trainer *t, const firn_dataset *data, float *out);
+
+/* Ready-made event lists for a chain of layers, first to last; each returns the number of events written (at most
+ * capacity) to events. layers: names, borrowed. */
+/* Howard, Ruder 2018: all but the last frozen, one more layer unfrozen every `every` epochs, from the last down; each
+ * lower layer with its rate divided by `divide` (2.6 in the paper; 1: same rate). */
+FIRN_API size_t firn_gradual_unfreezing(const char *const *layers, size_t n, int every, float divide,
+                                        firn_freeze_event *events, size_t capacity);
+/* Kumar et al. 2022: only the last layer for `probe` epochs, then all, with rate. */
+FIRN_API size_t firn_probe_then_tune(const char *const *layers, size_t n, int probe, float rate, firn_freeze_event *events,
+                                     size_t capacity);
+/* Brock et al. 2017 (FreezeOut): freezes one more layer every `every` epochs, from the first up, never the last. */
+FIRN_API size_t firn_progressive_freezing(const char *const *layers, size_t n, int every, firn_freeze_event *events,
+                                          size_t capacity);
+
+FIRN_C_END
+#endif
