@@ -36,6 +36,7 @@ typedef struct firn_op_build { /* when a node is recorded, and again when a plan
     const void *attr;
     bool training;
     unsigned frozen;           /* bit i: in[i] is a frozen named tensor */
+    unsigned want;             /* plan only: bit i: the gradient of input i is wanted */
     firn_view *out;            /* to fill: dtype, shape */
     size_t saved_bytes;        /* to fill, plan only: kept from forward to backward, if a wanted gradient reads it */
     size_t scratch_bytes;      /* to fill, plan only: contents lost between calls */
