@@ -29,12 +29,7 @@ struct firn_ctx {
 const firn__kernels *firn__kernels_select(const char *name);
 const char *firn__kernels_name(const firn__kernels *k);
 
-/* Records the first error as a sentence; later ones are dropped. Returns st. ctx may be NULL. */
-firn_status firn__fail(firn_ctx *ctx, firn_status st, const char *format, ...)
-#if defined(__GNUC__)
-    __attribute__((format(printf, 3, 4)))
-#endif
-    ;
+#define firn__fail firn_fail
 firn_status firn__no_memory(firn_ctx *ctx); /* records and returns FIRN_ERR_MEMORY */
 
 #endif

@@ -41,7 +41,7 @@ void firn_clear_error(firn_ctx *ctx)
     ctx->message[0] = '\0';
 }
 
-firn_status firn__fail(firn_ctx *ctx, firn_status st, const char *format, ...)
+firn_status firn_fail(firn_ctx *ctx, firn_status st, const char *format, ...)
 {
     if (ctx == NULL || ctx->error != FIRN_OK) return st;
     ctx->error = st;
@@ -56,5 +56,5 @@ firn_status firn__fail(firn_ctx *ctx, firn_status st, const char *format, ...)
 
 firn_status firn__no_memory(firn_ctx *ctx)
 {
-    return firn__fail(ctx, FIRN_ERR_MEMORY, "%s", firn_status_text(FIRN_ERR_MEMORY));
+    return firn_fail(ctx, FIRN_ERR_MEMORY, "%s", firn_status_text(FIRN_ERR_MEMORY));
 }
