@@ -25,14 +25,14 @@ static void a_refusal_that_does_not_come_is_seen(void **state)
     assert_refused(NULL, FIRN_ERR_ARGUMENT, built, "");
 }
 
+static test_memory abused_memory;
+static void *volatile abused; /* the failure leaves before it is freed: main does it */
 static void a_wrong_old_size_is_seen(void **state)
 {
     (void)state;
-    test_memory m = {0};
-    const firn_allocator a = test_memory_allocator(&m);
-    static void *p; /* stays: the failure leaves before it is freed */
-    p = a.realloc(a.user, NULL, 0, 10);
-    a.realloc(a.user, p, 11, 0);
+    const firn_allocator a = test_memory_allocator(&abused_memory);
+    abused = a.realloc(a.user, NULL, 0, 10);
+    a.realloc(a.user, abused, 11, 0);
 }
 
 static void a_leak_is_seen(void **state)
@@ -118,6 +118,8 @@ int main(void)
     const int all = (int)(sizeof failing / sizeof *failing);
     print_message("All %d of the first group must fail.\n", all);
     const int failed = cmocka_run_group_tests_name("must fail", failing, NULL, NULL);
+    const firn_allocator a = test_memory_allocator(&abused_memory);
+    a.realloc(a.user, abused, 10, 0);
     print_message("%d of %d failed as they must.\n", failed, all);
     return failed != all || cmocka_run_group_tests_name("must pass", passing, NULL, NULL) != 0;
 }
