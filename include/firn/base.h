@@ -92,7 +92,11 @@ FIRN_API const char *firn_message(const firn_ctx *ctx);
 FIRN_API firn_status firn_last_error(const firn_ctx *ctx); /* the status that belongs to firn_message() */
 FIRN_API void firn_clear_error(firn_ctx *ctx);
 
-/* For layers, operators and training loops of your own: records st and the sentence as the first error, unless there
+/* For layers, operators and training loops of your own: the context's allocator (as firn_allocator.realloc; records no
+ * error). ctx must not be NULL. */
+FIRN_API void *firn_realloc(firn_ctx *ctx, void *ptr, size_t old_size, size_t size);
+
+/* Also for them: records st and the sentence as the first error, unless there
  * is one. Returns st. ctx may be NULL. */
 #if defined(__GNUC__)
 __attribute__((format(printf, 3, 4)))

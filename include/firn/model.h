@@ -70,6 +70,9 @@ FIRN_API FIRN_MUST_USE firn_status firn_freeze_to(firn_model *m, const char *lay
 /* firn_freeze(), and also turns off dropout inside the selected layers, until they are unfrozen. */
 FIRN_API FIRN_MUST_USE firn_status firn_freeze_eval(firn_model *m, const char *selector, size_t *count);
 
+/* Counts what a selector selects and changes nothing. The same errors. */
+FIRN_API FIRN_MUST_USE firn_status firn_select(const firn_model *m, const char *selector, size_t *count);
+
 /* Saves the mask on a stack; brings the saved one back. At most FIRN_MAX_MASKS deep. */
 #define FIRN_MAX_MASKS 16
 FIRN_API FIRN_MUST_USE firn_status firn_mask_push(firn_model *m);

@@ -24,6 +24,8 @@ FIRN_API FIRN_MUST_USE firn_status firn_plan_create(firn_plan **out, firn_tensor
 FIRN_API void firn_plan_destroy(firn_plan *plan); /* NULL does nothing */
 FIRN_API firn_model *firn_plan_model(const firn_plan *plan);
 FIRN_API int firn_plan_batch(const firn_plan *plan);
+/* The i-th input that root needs; NULL if there are no more. */
+FIRN_API firn_tensor *firn_plan_input(const firn_plan *plan, size_t i);
 
 typedef struct firn_feed {
     const char *input; /* name of a firn_input() */
@@ -95,6 +97,9 @@ FIRN_API size_t firn_plan_features_pack(const firn_plan *plan, int row, void *ds
  * version. feeds: the inputs that the rest still needs (others may be left out). Same bits as firn_plan_forward(). */
 FIRN_API FIRN_MUST_USE firn_status firn_plan_forward_features(firn_plan *plan, const void *const *features,
                                                               const firn_feed *feeds, size_t n_feeds, int rows);
+
+/* The i-th input that firn_plan_forward_features() still needs; NULL if there are no more. */
+FIRN_API firn_tensor *firn_plan_features_input(const firn_plan *plan, size_t i);
 
 FIRN_C_END
 #endif

@@ -49,6 +49,11 @@ void firn_ctx_destroy(firn_ctx *ctx)
     ctx->allocator.realloc(ctx->allocator.user, ctx, sizeof *ctx, 0);
 }
 
+void *firn_realloc(firn_ctx *ctx, void *ptr, size_t old_size, size_t size)
+{
+    return ctx->allocator.realloc(ctx->allocator.user, ptr, old_size, size);
+}
+
 int firn_ctx_threads(const firn_ctx *ctx)
 {
     return ctx ? firn__crew_size((firn__crew){(firn_ctx *)ctx, -1}) : 0;
