@@ -22,12 +22,14 @@ typedef struct firn_view {
 #define FIRN_READS_SAVED (1u << 9)
 
 enum firn_op_trait {
-    FIRN_OP_INPLACE = 1 << 0,  /* out may alias in[0], and din[0] may alias dout */
+    FIRN_OP_INPLACE = 1 << 0,  /* out may alias in[0]; din[0] may alias dout: write the other din first */
     FIRN_OP_VIEW = 1 << 1,     /* out is in[0] under another shape: forward and backward are NULL, nothing is copied */
     FIRN_OP_RANDOM = 1 << 2,   /* output not a function of the inputs alone: ends a cacheable prefix */
     FIRN_OP_BATCHMIX = 1 << 3, /* samples of a batch influence each other: ends a cacheable prefix */
     FIRN_OP_EPILOGUE = 1 << 4  /* internal: the planner may hand it a following scale-shift and relu */
 };
+
+typedef struct firn_op firn_op;
 
 typedef struct firn_op_build { /* when a node is recorded, and again when a plan is made */
     const firn_view *in;       /* data is NULL; an absent optional input has rank -1. When a node is recorded, dim[0] may
@@ -42,6 +44,8 @@ typedef struct firn_op_build { /* when a node is recorded, and again when a plan
     size_t scratch_bytes;      /* to fill, plan only: contents lost between calls */
     size_t prepared_bytes;     /* to fill, plan only: see prepare */
     firn_ctx *ctx;
+    const firn_op *op;                /* for firn_op_fail() */
+    firn_tensor *const *names;        /* likewise: the inputs; may be NULL */
 } firn_op_build;
 
 typedef struct firn__epilogue firn__epilogue;
@@ -59,14 +63,16 @@ typedef struct firn_op_run { /* run time; nothing here may be kept after return 
     const firn_view *din;            /* backward only: din[i].data == NULL means not wanted, else OVERWRITE */
     const firn__epilogue *epilogue;  /* internal: FIRN_OP_EPILOGUE only */
     firn_ctx *ctx;                   /* for firn_parallel_for() and the kernels */
+    const firn_op *op;               /* for firn_op_bad_value() */
+    firn_tensor *const *names;       /* likewise: the inputs; may be NULL */
     int worker;                      /* -1: may use all threads; else runs as part of a parallel region on this one */
 } firn_op_run;
 
-typedef struct firn_op firn_op;
 struct firn_op {
     const char *name;
     int n_in;
     unsigned optional; /* bit i: in[i] may be NULL */
+    unsigned params;   /* bit i: in[i] must, if of rank 4, be a named tensor in its own order (else: an activation) */
     unsigned traits;
     size_t attr_bytes; /* attr is copied by value into the node */
     /* Validates and infers; no side effects. On error: return firn_op_fail(b, status, rule). */

@@ -37,7 +37,7 @@ FIRN_API firn_dtype firn_tensor_dtype(const firn_tensor *t);
 FIRN_API const char *firn_tensor_name(const firn_tensor *t); /* full name, or the operator's for an unnamed value */
 FIRN_API firn_model *firn_tensor_model(const firn_tensor *t);
 
-FIRN_API size_t firn_dtype_size(firn_dtype dtype); /* bytes an element */
+FIRN_API size_t firn_dtype_size(firn_dtype dtype); /* bytes an element; 0 for an unknown type */
 
 /* Product of the dimensions; 1 for a scalar; -1 if a dimension is negative (FIRN_BATCH) or the product overflows. */
 FIRN_API int64_t firn_shape_count(firn_shape s);

@@ -1,6 +1,6 @@
 #include <firn/tensor.h>
 
-size_t firn_dtype_size(firn_dtype dtype) { return dtype == FIRN_U8 ? 1 : 4; }
+size_t firn_dtype_size(firn_dtype dtype) { return dtype == FIRN_U8 ? 1 : dtype == FIRN_F32 || dtype == FIRN_I32 ? 4 : 0; }
 
 int64_t firn_shape_count(firn_shape s)
 {

@@ -1,0 +1,138 @@
+/* apply.c: recording a node, and the sentences that say why one was refused. */
+#include <string.h>
+
+#include "graph.h"
+
+const char *firn__shape_text(firn_shape s, char *text)
+{
+    size_t at = (size_t)snprintf(text, FIRN__SHAPE_TEXT, "[");
+    for (int i = 0; i < s.rank && i < FIRN_MAX_RANK && at < FIRN__SHAPE_TEXT - 24; i++) {
+        const size_t left = FIRN__SHAPE_TEXT - at;
+        const bool batch = i == 0 && s.dim[0] == FIRN_BATCH;
+        const int wrote = batch ? snprintf(text + at, left, "N") : snprintf(text + at, left, "%s%lld", i ? ", " : "", (long long)s.dim[i]);
+        at += (size_t)wrote;
+    }
+    snprintf(text + at, FIRN__SHAPE_TEXT - at, "]");
+    return text;
+}
+
+firn_status firn_op_fail(const firn_op_build *b, firn_status st, const char *rule)
+{
+    char list[640] = "", shape[FIRN__SHAPE_TEXT];
+    size_t at = 0;
+    for (int i = 0; i < b->n_in && at < sizeof list; i++) {
+        if (b->in[i].shape.rank < 0) continue;
+        const char *name = b->names && b->names[i] ? b->names[i]->name : "";
+        const int wrote =
+            snprintf(list + at, sizeof list - at, "%s\"%.120s\" %s", at ? ", " : "", name, firn__shape_text(b->in[i].shape, shape));
+        if (wrote > 0) at += (size_t)wrote;
+    }
+    return firn__fail(b->ctx, st, "%s of %s: %s", b->op ? b->op->name : "operator", list, rule);
+}
+
+firn_status firn_op_bad_value(const firn_op_run *r, int input, int64_t row, double value, const char *rule)
+{
+    const char *name = r->names && r->names[input] ? r->names[input]->name : "";
+    return firn__fail(r->ctx, FIRN_ERR_ARGUMENT, "%s: input \"%s\", row %lld, is %g: %s", r->op ? r->op->name : "operator", name,
+                      (long long)row, value, rule);
+}
+
+/* ---- firn_apply ---- */
+
+static char *value_name(firn_model *m, const firn_op *op)
+{
+    const char *scope = m->n_scopes > 0 ? m->scope : "";
+    const size_t bytes = strlen(scope) + strlen(op->name) + (*scope ? 2 : 1);
+    char *text = firn__alloc(m->ctx, bytes, 1);
+    if (text != NULL) snprintf(text, bytes, "%s%s%s", scope, *scope ? "." : "", op->name);
+    return text;
+}
+
+static firn__node *node_create(firn_model *m, const firn_op *op, firn_tensor *const *in, const void *attr)
+{
+    firn__node *n = firn__alloc(m->ctx, 1, sizeof *n);
+    if (n == NULL) return NULL;
+    n->op = op;
+    n->index = m->n_nodes;
+    for (int i = 0; i < op->n_in; i++) n->in[i] = in[i];
+    n->scope = firn__copy_text(m->ctx, m->n_scopes > 0 ? m->scope : "");
+    if (op->attr_bytes > 0) n->attr = firn__alloc(m->ctx, op->attr_bytes, 1);
+    if (n->attr != NULL && attr != NULL) memcpy(n->attr, attr, op->attr_bytes);
+    if (n->scope == NULL || (op->attr_bytes > 0 && n->attr == NULL)) {
+        firn__node_free(m->ctx, n);
+        return NULL;
+    }
+    return n;
+}
+
+/* The one model of all inputs; NULL if a required input is NULL (its cause is known) or there are two models. */
+static firn_model *model_of_inputs(const firn_op *op, firn_tensor *const *in)
+{
+    const firn_tensor *first = NULL;
+    for (int i = 0; i < op->n_in; i++) {
+        if (in[i] == NULL) {
+            if (!(op->optional >> i & 1)) return NULL;
+            continue;
+        }
+        if (first == NULL) first = in[i];
+        if (in[i]->model != first->model) {
+            firn__fail(first->model->ctx, FIRN_ERR_ARGUMENT, "%s: \"%s\" and \"%s\" belong to different models", op->name, first->name,
+                       in[i]->name);
+            return NULL;
+        }
+    }
+    return first ? first->model : NULL;
+}
+
+/* Rank-4 activations are stored channels-last, named tensors in PyTorch's order: one cannot stand for the other. */
+static bool layouts_fit(const firn_op *op, firn_tensor *const *in)
+{
+    for (int i = 0; i < op->n_in; i++) {
+        if (in[i] == NULL || in[i]->shape.rank != 4) continue;
+        const bool weight = op->params >> i & 1, named = firn__is_named(in[i]);
+        if (weight == named) continue;
+        firn__fail(in[i]->model->ctx, FIRN_ERR_ARGUMENT, "%s: input %d, \"%s\", of rank 4, must be %s", op->name, i, in[i]->name,
+                   weight ? "a parameter, not a computed value" : "a computed value, not a named tensor");
+        return false;
+    }
+    return true;
+}
+
+/* Asks the operator what comes out; false with the reason recorded. */
+static bool infer(firn_model *m, firn__node *n, firn_view *out)
+{
+    firn_view views[FIRN_OP_MAX_IN];
+    firn_op_build b = {.in = views, .n_in = n->op->n_in, .attr = n->attr, .training = true, .out = out, .ctx = m->ctx, .op = n->op, .names = n->in};
+    for (int i = 0; i < n->op->n_in; i++) {
+        const firn_tensor *t = n->in[i];
+        views[i] = t ? (firn_view){NULL, t->dtype, t->shape} : (firn_view){.shape = {.rank = -1}};
+        if (t != NULL && t->frozen) b.frozen |= 1u << i;
+    }
+    if (n->op->shape(&b) != FIRN_OK) {
+        firn_op_fail(&b, FIRN_ERR_SHAPE, "the operator refuses these inputs"); /* heard only if shape() gave no reason */
+        return false;
+    }
+    const bool batched = out->shape.rank > 0 && out->shape.dim[0] == FIRN_BATCH;
+    if (firn__dims_positive(out->shape, batched ? 1 : 0) && firn_dtype_size(out->dtype) != 0) return true;
+    firn_op_fail(&b, FIRN_ERR_SHAPE, "the result would have an empty or invalid shape");
+    return false;
+}
+
+firn_tensor *firn_apply(const firn_op *op, firn_tensor *const *in, const void *attr)
+{
+    if (op == NULL || in == NULL || op->n_in < 1 || op->n_in > FIRN_OP_MAX_IN) return NULL;
+    firn_model *m = model_of_inputs(op, in);
+    if (m == NULL || m->dead_scopes > 0 || !layouts_fit(op, in)) return NULL;
+    firn__node *n = node_create(m, op, in, attr);
+    if (n == NULL) return NULL;
+    firn_view out = {0};
+    if (infer(m, n, &out) && FIRN__GROW(m->ctx, m->nodes, m->node_capacity, m->n_nodes))
+        n->out = firn__tensor_add(m, FIRN__VALUE, value_name(m, op), out.dtype, out.shape);
+    if (n->out == NULL) {
+        firn__node_free(m->ctx, n);
+        return NULL;
+    }
+    n->out->producer = n;
+    m->nodes[m->n_nodes++] = n;
+    return n->out;
+}
