@@ -70,8 +70,10 @@ FIRN_API FIRN_MUST_USE firn_status firn_freeze_to(firn_model *m, const char *lay
 /* firn_freeze(), and also turns off dropout inside the selected layers, until they are unfrozen. */
 FIRN_API FIRN_MUST_USE firn_status firn_freeze_eval(firn_model *m, const char *selector, size_t *count);
 
-/* Counts what a selector selects and changes nothing. The same errors. */
-FIRN_API FIRN_MUST_USE firn_status firn_select(const firn_model *m, const char *selector, size_t *count);
+/* What a selector selects; changes nothing.
+ *   selected  NULL, or firn_tensor_count() entries, one for each firn_tensor_at()
+ * Errors      FIRN_ERR_NAME, FIRN_ERR_ARGUMENT as above */
+FIRN_API FIRN_MUST_USE firn_status firn_select(const firn_model *m, const char *selector, bool *selected, size_t *count);
 
 /* Saves the mask on a stack; brings the saved one back. At most FIRN_MAX_MASKS deep. */
 #define FIRN_MAX_MASKS 16
