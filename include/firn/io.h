@@ -10,7 +10,8 @@ FIRN_C_BEGIN
  *   shape   as in the file, at most FIRN_MAX_RANK dimensions
  *   data    firn_shape_count(shape) bytes
  * firn_idx_load() also tries "-idx" for ".idx" in the name and the other way round, and with ".gz" added or removed.
- * Errors    FIRN_ERR_IO; FIRN_ERR_FORMAT; FIRN_ERR_DTYPE: a valid file of another element type; FIRN_ERR_MEMORY
+ * Errors    FIRN_ERR_IO; FIRN_ERR_FORMAT; FIRN_ERR_DTYPE: another element type; FIRN_ERR_SHAPE: too many dimensions;
+ *           FIRN_ERR_MEMORY
  * Owner     the caller; firn_idx_free() */
 typedef struct firn_idx {
     firn_shape shape;
