@@ -13,7 +13,10 @@ typedef struct firn_dataset {
     const uint32_t *rows;    /* NULL: 0 .. count-1; else which rows of the feeds the samples are */
 } firn_dataset;
 
-/* Splits at random: round(fraction * count) samples into first, the rest into second.
+/* Caches tell data sets apart by the feeds' pointers, the count and the rows: after rewriting data in place call
+ * firn_trainer_forget_features().
+ *
+ * Splits at random: round(fraction * count) samples into first, the rest into second.
  *   rows    the caller's, data->count entries; both results point into it
  *   seed    same seed, same split
  * Errors    FIRN_ERR_ARGUMENT: NULL, fraction not in 0..1 */
@@ -30,7 +33,9 @@ typedef struct firn_progress {
     bool cached;             /* this step ran from cached features */
 } firn_progress;
 typedef int (*firn_progress_fn)(const firn_progress *p, void *user); /* nonzero stops */
-/* A ready one: bar with ETA on a terminal, a line an epoch elsewhere. file: a FILE *. */
+/* A ready one: bar with ETA on a terminal, a line an epoch elsewhere. file: a FILE *. C cannot ask whether a stream is a
+ * terminal: it counts as one if it cannot be positioned (so is no plain file), TERM is set and not "dumb", and CI is not
+ * set. */
 FIRN_API int firn_progress_bar(const firn_progress *p, void *file);
 
 /* One event of a freezing schedule (FREEZE F19). */
@@ -39,14 +44,14 @@ typedef struct firn_freeze_event {
     uint64_t step;           /* before this step of a fit, from 1 */
     bool unfreeze;           /* else freeze */
     const char *selector;    /* borrowed */
-    float rate;              /* learning-rate multiplier of the selected from then on; zero: unchanged */
+    float rate;              /* learning-rate multiplier of the selected from then on; zero: as it was */
 } firn_freeze_event;
 
 typedef struct firn_trainer_options {
     int batch;               /* zero: 32 */
     int accumulate;          /* batches a step; zero: 1 */
     firn_optim optim;        /* zero: SGD, lr 0.01 */
-    firn_schedule schedule;  /* zero: constant */
+    firn_schedule schedule;  /* zero: constant. Counts the trainer's steps; with total zero, those of each fit */
     size_t cache_bytes;      /* budget of the feature cache; zero: 1 GiB; SIZE_MAX: no limit */
     bool no_cache;
     bool augmented;          /* inputs differ between epochs, so no cache */
@@ -69,11 +74,23 @@ FIRN_API firn_optimizer *firn_trainer_optimizer(firn_trainer *t);
 FIRN_API FIRN_MUST_USE firn_status firn_trainer_report(const firn_trainer *t, FILE *out);
 FIRN_API FIRN_MUST_USE firn_status firn_trainer_cost(const firn_trainer *t, firn_cost *now, firn_cost *unfrozen);
 
+/* What the feature cache did. It is filled in a fit's first epoch if another follows (or if the fit before had the same
+ * data), serves the later ones, and is dropped when the frozen part or the data changes. */
+typedef struct firn_cache_stats {
+    size_t bytes;            /* held now, for training and validation data */
+    size_t samples;          /* held now */
+    uint64_t served;         /* samples that ran from it so far */
+    uint64_t flops_saved;    /* forward FLOPs below the frontier that were not run */
+    const char *why_unused;  /* NULL: in use; valid until the next call on t */
+} firn_cache_stats;
+FIRN_API firn_cache_stats firn_trainer_cache(const firn_trainer *t);
+FIRN_API void firn_trainer_forget_features(firn_trainer *t);
+
 typedef struct firn_fit_options {
     int epochs;                          /* zero: 1 */
     const firn_dataset *validation;      /* NULL: none */
     int patience;                        /* stop after so many epochs without a better val_loss and restore the best
-                                          * weights; zero: never. Needs validation */
+                                          * weights; zero: never. Also after the last epoch. Needs validation */
     bool no_shuffle;                     /* else a new order each epoch, a function of (seed, epoch) */
     const firn_freeze_event *events;     /* checked before the first step */
     size_t n_events;
@@ -86,6 +103,27 @@ typedef struct firn_fit_options {
  * Errors    those of forward, backward and step; FIRN_ERR_NUMERIC names epoch and step when the loss is not finite */
 FIRN_API FIRN_MUST_USE firn_status firn_fit(firn_trainer *t, const firn_dataset *data, const firn_fit_options *opt);
 
+/* Where a trainer stands: with weights, masks, optimizer state and the best weights, all that a fit needs to go on, bit
+ * for bit, in another process. To be read between calls or in the progress callback. */
+typedef struct firn_trainer_position {
+    uint64_t steps, epochs;          /* by the trainer in all */
+    uint64_t draws;                  /* firn_plan_step() of the training plan */
+    bool running;                    /* a fit is under way or was stopped; the rest belongs to it */
+    uint64_t samples;                /* of its data */
+    uint64_t fit_steps, epoch, step; /* done: steps of the fit, epochs, steps of the next epoch */
+    double loss_sum;                 /* metrics of that epoch so far */
+    uint64_t rows, labelled, correct;
+    double best_loss;                /* early stopping: the best val_loss */
+    uint64_t best_epoch, stale;      /* its epoch, zero: none yet; epochs since */
+} firn_trainer_position;
+FIRN_API firn_trainer_position firn_trainer_position_get(const firn_trainer *t);
+/* Errors  FIRN_ERR_ARGUMENT: NULL; that it fits the data is checked by firn_fit(): FIRN_ERR_STATE */
+FIRN_API FIRN_MUST_USE firn_status firn_trainer_position_set(firn_trainer *t, const firn_trainer_position *position);
+
+/* The best weights that early stopping keeps: name, shape and values of the i-th; all zero if there are no more. */
+FIRN_API firn_tensor_info firn_trainer_best_at(const firn_trainer *t, size_t i);
+FIRN_API FIRN_MUST_USE firn_status firn_trainer_best_set(firn_trainer *t, const char *name, const float *values, size_t count);
+
 typedef struct firn_metrics {
     double loss, accuracy; /* accuracy: fraction 0..1, NAN without class labels */
     size_t count;
@@ -96,8 +134,8 @@ FIRN_API FIRN_MUST_USE firn_status firn_evaluate(firn_trainer *t, const firn_dat
  * may be left out of the data. */
 FIRN_API FIRN_MUST_USE firn_status firn_predict(firn_trainer *t, const firn_dataset *data, float *out);
 
-/* Ready-made event lists for a chain of layers, first to last; each returns the number of events written (at most
- * capacity) to events. layers: names, borrowed. */
+/* Ready-made event lists for a chain of layers, first to last. Each returns the number of events that the list has, and
+ * writes them if capacity allows it; 0 for arguments out of range. layers: names, borrowed. */
 /* Howard, Ruder 2018: all but the last frozen, one more layer unfrozen every `every` epochs, from the last down; each
  * lower layer with its rate divided by `divide` (2.6 in the paper; 1: same rate). */
 FIRN_API size_t firn_gradual_unfreezing(const char *const *layers, size_t n, int every, float divide,
