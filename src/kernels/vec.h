@@ -1,0 +1,22 @@
+/* vec.h: what each vec_<isa>.h defines: 16 lanes that compute the same bits on every instruction set.
+ *   vf   16 floats; vi 16 32-bit integers; vm 16 truth values; vd 16 doubles
+ *   vf_max(a, b) is a > b ? a : b and vf_min(a, b) is a < b ? a : b, NaN included: the second where either is NaN
+ *   _n   the first n lanes, 0 <= n <= 16; loads fill the others with zero, stores leave memory alone
+ *   shifts by a constant: shr logical, sar arithmetic
+ * The rest of this file is written on these. */
+#ifndef FIRN_KERNELS_VEC_H
+#define FIRN_KERNELS_VEC_H
+
+#if defined(__GNUC__)
+#define LANES_INLINE static inline __attribute__((always_inline, unused))
+#else
+#define LANES_INLINE static inline
+#endif
+
+/* for each group of up to 16 of begin..end-1: starts at i, has n */
+#define EACH_GROUP(i, n, begin, end) \
+    for (int64_t i = (begin), n; n = (end) - i < 16 ? (end) - i : 16, i < (end); i += 16)
+
+static inline int64_t least(int64_t a, int64_t b) { return a < b ? a : b; }
+
+#endif
