@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "table.h"
+#include "vector.h"
 
 #if defined(__x86_64__)
 #include <cpuid.h>
@@ -37,12 +38,12 @@ static const struct {
     bool (*available)(void);
 } sets[] = {
 #if defined(__x86_64__)
-    {{.name = "avx512"}, cpu_runs_avx512},
-    {{.name = "avx2"}, cpu_runs_avx2},
+    {{.name = "avx512", .vector = &firn__vector_avx512}, cpu_runs_avx512},
+    {{.name = "avx2", .vector = &firn__vector_avx2}, cpu_runs_avx2},
 #elif defined(__aarch64__)
-    {{.name = "neon"}, cpu_runs_neon},
+    {{.name = "neon", .vector = &firn__vector_neon}, cpu_runs_neon},
 #endif
-    {{.name = "ref"}, cpu_runs_anything},
+    {{.name = "ref", .vector = &firn__vector_ref}, cpu_runs_anything},
 };
 
 const firn__kernels *firn__kernels_select(const char *name)

@@ -14,8 +14,7 @@
 #endif
 
 /* for each group of up to 16 of begin..end-1: starts at i, has n */
-#define EACH_GROUP(i, n, begin, end) \
-    for (int64_t i = (begin), n; n = (end) - i < 16 ? (end) - i : 16, i < (end); i += 16)
+#define EACH_GROUP(i, n, begin, end) for (int64_t i = (begin), n; n = (end)-i < 16 ? (end)-i : 16, i < (end); i += 16)
 
 static inline int64_t least(int64_t a, int64_t b) { return a < b ? a : b; }
 

@@ -61,12 +61,12 @@ typedef struct firn__sgd_args {
 typedef struct firn__adam_args {
     float *w;
     const float *g;
-    float *m, *v;              /* exp_avg, exp_avg_sq */
+    float *m, *v;                    /* exp_avg, exp_avg_sq */
     float grad_factor, weight_decay; /* added to g */
-    float shrink;              /* w is multiplied by this first: 1, or 1 - lr * weight_decay (AdamW) */
+    float shrink;                    /* w is multiplied by this first: 1, or 1 - lr * weight_decay (AdamW) */
     float beta1, beta2, eps;
-    float rate;                /* lr / (1 - beta1^t) */
-    float root;                /* 1 / sqrt(1 - beta2^t): w -= rate * m / (sqrt(v) * root + eps) */
+    float rate; /* lr / (1 - beta1^t) */
+    float root; /* 1 / sqrt(1 - beta2^t): w -= rate * m / (sqrt(v) * root + eps) */
 } firn__adam_args;
 
 typedef struct firn__adadelta_args {
@@ -88,8 +88,8 @@ typedef struct firn__rmsprop_args {
 typedef struct firn__relu_args {
     int64_t per; /* elements a sample */
     const float *x;
-    float *y;             /* NULL: only the bits; in place */
-    unsigned char *bits;  /* NULL: none; firn__vector_bits_bytes(per) a sample */
+    float *y;            /* NULL: only the bits; in place */
+    unsigned char *bits; /* NULL: none; firn__vector_bits_bytes(per) a sample */
 } firn__relu_args;
 static inline int64_t firn__vector_bits_bytes(int64_t per) { return (per + 7) / 8; }
 
@@ -134,15 +134,15 @@ typedef struct firn__softmax_grad_args { /* dx = y * (dy - sum(dy * y)); dx may 
 /* q = (1 - smoothing) onehot(label) + smoothing / columns. */
 typedef struct firn__cross_entropy_args {
     int64_t columns;
-    const void *label;   /* U8 or I32 */
+    const void *label; /* U8 or I32 */
     firn_dtype dtype;
     float smoothing;
     bool has_ignore;
     int32_t ignore;
     const float *logits;
-    float *softmax;      /* forward: filled, may be NULL; gradient: read */
-    float *loss;         /* forward: one a row; 0 for an ignored one */
-    float factor;        /* gradient: dlogits = (softmax - q) * factor, 0 for an ignored row */
+    float *softmax; /* forward: filled, may be NULL; gradient: read */
+    float *loss;    /* forward: one a row; 0 for an ignored one */
+    float factor;   /* gradient: dlogits = (softmax - q) * factor, 0 for an ignored row */
     float *dlogits;
 } firn__cross_entropy_args;
 static inline int32_t firn__vector_label(const firn__cross_entropy_args *a, int64_t row)
@@ -184,33 +184,33 @@ typedef struct firn__norm_sums_args {
 } firn__norm_sums_args;
 
 /* One row per kernel: name, type of its arguments, elements that an item touches. */
-#define FIRN__VECTOR_MAP(X)                                        \
-    X(scale, scale, 1)                                             \
-    X(add, add, 1)                                                 \
-    X(axpy, axpy, 1)                                               \
-    X(difference, difference, 1)                                   \
-    X(dropout, dropout, 1)                                         \
-    X(math, math, 4)                                               \
-    X(sgd, sgd, 1)                                                 \
-    X(adam, adam, 2)                                               \
-    X(adadelta, adadelta, 4)                                       \
-    X(rmsprop, rmsprop, 2)                                         \
-    X(relu, relu, a->per)                                          \
-    X(relu_grad, relu_grad, a->per)                                \
-    X(max_pool, pool, a->h * a->w * a->c)                          \
-    X(max_pool_grad, pool, a->h * a->w * a->c)                     \
-    X(avg_pool, pool, a->h * a->w * a->c)                          \
-    X(avg_pool_grad, pool, a->h * a->w * a->c)                     \
-    X(transpose, transpose, a->rows * a->columns)                  \
-    X(softmax, softmax, 8 * a->columns)                            \
-    X(softmax_grad, softmax_grad, 4 * a->columns)                  \
-    X(cross_entropy, cross_entropy, 8 * a->columns)                \
-    X(cross_entropy_grad, cross_entropy, 4 * a->columns)           \
-    X(affine, affine, a->columns)                                  \
-    X(norm_grad, norm_grad, a->columns)                            \
-    X(column_sums, column_sums, 16 * a->rows)                      \
-    X(sum_squares, sum_squares, a->chunk)                          \
-    X(norm_moments, norm_sums, FIRN__NORM_ROWS * a->columns)       \
+#define FIRN__VECTOR_MAP(X)                                                                                                \
+    X(scale, scale, 1)                                                                                                     \
+    X(add, add, 1)                                                                                                         \
+    X(axpy, axpy, 1)                                                                                                       \
+    X(difference, difference, 1)                                                                                           \
+    X(dropout, dropout, 1)                                                                                                 \
+    X(math, math, 4)                                                                                                       \
+    X(sgd, sgd, 1)                                                                                                         \
+    X(adam, adam, 2)                                                                                                       \
+    X(adadelta, adadelta, 4)                                                                                               \
+    X(rmsprop, rmsprop, 2)                                                                                                 \
+    X(relu, relu, a->per)                                                                                                  \
+    X(relu_grad, relu_grad, a->per)                                                                                        \
+    X(max_pool, pool, a->h * a->w * a->c)                                                                                  \
+    X(max_pool_grad, pool, a->h * a->w * a->c)                                                                             \
+    X(avg_pool, pool, a->h * a->w * a->c)                                                                                  \
+    X(avg_pool_grad, pool, a->h * a->w * a->c)                                                                             \
+    X(transpose, transpose, a->rows * a->columns)                                                                          \
+    X(softmax, softmax, 8 * a->columns)                                                                                    \
+    X(softmax_grad, softmax_grad, 4 * a->columns)                                                                          \
+    X(cross_entropy, cross_entropy, 8 * a->columns)                                                                        \
+    X(cross_entropy_grad, cross_entropy, 4 * a->columns)                                                                   \
+    X(affine, affine, a->columns)                                                                                          \
+    X(norm_grad, norm_grad, a->columns)                                                                                    \
+    X(column_sums, column_sums, 16 * a->rows)                                                                              \
+    X(sum_squares, sum_squares, a->chunk)                                                                                  \
+    X(norm_moments, norm_sums, FIRN__NORM_ROWS * a->columns)                                                               \
     X(norm_sums, norm_sums, FIRN__NORM_ROWS * a->columns)
 
 /* The kernels of one instruction set: items begin..end-1 on the calling thread. */
@@ -233,8 +233,8 @@ double firn__vector_sum_of_squares(firn__crew crew, int64_t n, const float *x, c
 
 /* Mean and sum of squared distances from it, by column. scratch: firn__vector_norm_bytes(). */
 size_t firn__vector_norm_bytes(int64_t rows, int64_t columns); /* 0 on overflow */
-void firn__vector_norm_statistics(firn__crew crew, int64_t rows, int64_t columns, const float *x, float *scratch, double *mean,
-                                  double *squares);
+void firn__vector_norm_statistics(firn__crew crew, int64_t rows, int64_t columns, const float *x, float *scratch,
+                                  double *mean, double *squares);
 /* Sums by column of dy, and of dy * (x - mean). */
 void firn__vector_norm_products(firn__crew crew, int64_t rows, int64_t columns, const float *x, const float *dy,
                                 const float *mean, float *scratch, double *sum_dy, double *sum_dy_x);

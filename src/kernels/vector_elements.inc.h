@@ -38,7 +38,7 @@ static void difference(const firn__difference_args *a, int64_t begin, int64_t en
 {
     const vf factor = vf_set(a->factor);
     EACH_GROUP(i, n, begin, end)
-        vf_store_n(a->y + i, vf_mul(vf_sub(vf_load_n(a->a + i, n), vf_load_n(a->b + i, n)), factor), n);
+    vf_store_n(a->y + i, vf_mul(vf_sub(vf_load_n(a->a + i, n), vf_load_n(a->b + i, n)), factor), n);
 }
 
 /* firn__rng_u32() in lanes. */
@@ -58,7 +58,8 @@ static void dropout(const firn__dropout_args *a, int64_t begin, int64_t end)
     while (begin < end) { /* indices with the same upper half */
         const int64_t high = begin >> 32, stop = least(end, (high + 1) << 32);
         const uint64_t key = high ? firn__rng_mix(a->key, (uint64_t)high) : a->key;
-        EACH_GROUP(i, n, begin, stop) {
+        EACH_GROUP(i, n, begin, stop)
+        {
             const vm drop = vi_lt(vi_shr(draw(key, (uint32_t)i), 8), dropped);
             vf_store_n(a->y + i, vf_select(drop, zero, vf_mul(vf_load_n(a->x + i, n), factor)), n);
         }
@@ -80,7 +81,8 @@ static void relu(const firn__relu_args *a, int64_t begin, int64_t end)
         const float *x = a->x + s * a->per;
         float *y = a->y ? a->y + s * a->per : NULL;
         unsigned char *bits = a->bits ? a->bits + s * firn__vector_bits_bytes(a->per) : NULL;
-        EACH_GROUP(i, n, 0, a->per) {
+        EACH_GROUP(i, n, 0, a->per)
+        {
             const vf v = vf_load_n(x + i, n);
             if (y != NULL) vf_store_n(y + i, vf_select(vf_lt(v, zero), zero, v), n);
             if (bits != NULL) store_bits(bits + i / 8, vm_bits(vf_lt(zero, v)), n);
@@ -96,7 +98,7 @@ static void relu_grad(const firn__relu_grad_args *a, int64_t begin, int64_t end)
         float *dx = a->dx + s * a->per;
         const unsigned char *bits = a->bits + s * firn__vector_bits_bytes(a->per);
         EACH_GROUP(i, n, 0, a->per)
-            vf_store_n(dx + i, vf_select(vm_from_bits(load_bits(bits + i / 8, n)), vf_load_n(dy + i, n), zero), n);
+        vf_store_n(dx + i, vf_select(vm_from_bits(load_bits(bits + i / 8, n)), vf_load_n(dy + i, n), zero), n);
     }
 }
 
@@ -132,7 +134,8 @@ static size_t pack(int64_t n, const float *x, unsigned char *packed)
 {
     unsigned char *bitmap = packed, *to = packed + (n + 15) / 16 * 2;
     const vi zero = vi_set(0);
-    EACH_GROUP(i, m, 0, n) {
+    EACH_GROUP(i, m, 0, n)
+    {
         const vf v = vf_load_n(x + i, m);
         const uint32_t bits = ~vm_bits(vi_eq(vf_as_i(v), zero)) & 0xffffu;
         *bitmap++ = (unsigned char)bits;
@@ -157,7 +160,8 @@ static size_t pack(int64_t n, const float *x, unsigned char *packed)
 static size_t unpack(int64_t n, const unsigned char *packed, float *x)
 {
     const unsigned char *bitmap = packed, *from = packed + (n + 15) / 16 * 2;
-    EACH_GROUP(i, m, 0, n) {
+    EACH_GROUP(i, m, 0, n)
+    {
         const uint32_t bits = load_bits(bitmap, 16);
         bitmap += 2;
 #if VEC_HAS_COMPRESS

@@ -3,7 +3,7 @@
  * the other; test_vector_math.c measures the result against double. */
 
 /* c[0] + c[1] x + ... by Horner's rule. */
-#define POLYNOMIAL(x, ...) \
+#define POLYNOMIAL(x, ...)                                                                                                 \
     polynomial((x), (const float[]){__VA_ARGS__}, (int)(sizeof((float[]){__VA_ARGS__}) / sizeof(float)))
 LANES_INLINE vf polynomial(vf x, const float *c, int terms)
 {
@@ -58,7 +58,8 @@ LANES_INLINE vf vf_log(vf x)
 LANES_INLINE vf vf_tanh(vf x)
 {
     const vf a = vf_abs(x), s = vf_mul(x, x), one = vf_set(1.0f);
-    const vf p = POLYNOMIAL(s, -0x1.555554p-2f, 0x1.11107cp-3f, -0x1.b9f21ap-5f, 0x1.63ac98p-6f, -0x1.0c85f2p-7f, 0x1.1abf18p-9f);
+    const vf p =
+        POLYNOMIAL(s, -0x1.555554p-2f, 0x1.11107cp-3f, -0x1.b9f21ap-5f, 0x1.63ac98p-6f, -0x1.0c85f2p-7f, 0x1.1abf18p-9f);
     const vf near = vf_fma(vf_mul(p, s), a, a);
     const vf far = vf_sub(one, vf_div(vf_set(2.0f), vf_add(vf_exp(vf_add(a, a)), one)));
     return with_sign_of(vf_select(vf_lt(a, vf_set(0.625f)), near, far), x);
@@ -103,14 +104,25 @@ LANES_INLINE float vf_largest(vf x)
 
 static void math(const firn__math_args *a, int64_t begin, int64_t end)
 {
-    EACH_GROUP(i, n, begin, end) {
+    EACH_GROUP(i, n, begin, end)
+    {
         const vf x = vf_load_n(a->x + i, n);
         switch (a->function) {
-        case FIRN__EXP: vf_store_n(a->y + i, vf_exp(x), n); break;
-        case FIRN__LOG: vf_store_n(a->y + i, vf_log(x), n); break;
-        case FIRN__TANH: vf_store_n(a->y + i, vf_tanh(x), n); break;
-        case FIRN__ERF: vf_store_n(a->y + i, vf_erf(x), n); break;
-        case FIRN__SIGMOID: vf_store_n(a->y + i, vf_sigmoid(x), n); break;
+        case FIRN__EXP:
+            vf_store_n(a->y + i, vf_exp(x), n);
+            break;
+        case FIRN__LOG:
+            vf_store_n(a->y + i, vf_log(x), n);
+            break;
+        case FIRN__TANH:
+            vf_store_n(a->y + i, vf_tanh(x), n);
+            break;
+        case FIRN__ERF:
+            vf_store_n(a->y + i, vf_erf(x), n);
+            break;
+        case FIRN__SIGMOID:
+            vf_store_n(a->y + i, vf_sigmoid(x), n);
+            break;
         }
     }
 }

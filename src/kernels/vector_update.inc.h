@@ -15,7 +15,8 @@ LANES_INLINE vf moved(vf old, float keep, vf value)
 static void sgd(const firn__sgd_args *a, int64_t begin, int64_t end)
 {
     const vf momentum = vf_set(a->momentum), rate = vf_set(-a->lr);
-    EACH_GROUP(i, n, begin, end) {
+    EACH_GROUP(i, n, begin, end)
+    {
         const vf w = vf_load_n(a->w + i, n);
         vf d = decayed(a->g + i, a->grad_factor, a->weight_decay, w, n);
         if (a->v != NULL) {
@@ -30,7 +31,8 @@ static void sgd(const firn__sgd_args *a, int64_t begin, int64_t end)
 static void adam(const firn__adam_args *a, int64_t begin, int64_t end)
 {
     const vf rate = vf_set(-a->rate), root = vf_set(a->root), eps = vf_set(a->eps);
-    EACH_GROUP(i, n, begin, end) {
+    EACH_GROUP(i, n, begin, end)
+    {
         const vf w = vf_load_n(a->w + i, n);
         const vf g = decayed(a->g + i, a->grad_factor, a->weight_decay, w, n);
         const vf m = moved(vf_load_n(a->m + i, n), a->beta1, g);
@@ -45,7 +47,8 @@ static void adam(const firn__adam_args *a, int64_t begin, int64_t end)
 static void adadelta(const firn__adadelta_args *a, int64_t begin, int64_t end)
 {
     const vf rate = vf_set(-a->lr), eps = vf_set(a->eps);
-    EACH_GROUP(i, n, begin, end) {
+    EACH_GROUP(i, n, begin, end)
+    {
         const vf w = vf_load_n(a->w + i, n), u = vf_load_n(a->u + i, n);
         const vf g = decayed(a->g + i, a->grad_factor, a->weight_decay, w, n);
         const vf s = moved(vf_load_n(a->s + i, n), a->rho, vf_mul(g, g));
@@ -59,7 +62,8 @@ static void adadelta(const firn__adadelta_args *a, int64_t begin, int64_t end)
 static void rmsprop(const firn__rmsprop_args *a, int64_t begin, int64_t end)
 {
     const vf rate = vf_set(-a->lr), eps = vf_set(a->eps), momentum = vf_set(a->momentum);
-    EACH_GROUP(i, n, begin, end) {
+    EACH_GROUP(i, n, begin, end)
+    {
         const vf w = vf_load_n(a->w + i, n);
         const vf g = decayed(a->g + i, a->grad_factor, a->weight_decay, w, n);
         const vf s = moved(vf_load_n(a->s + i, n), a->rho, vf_mul(g, g));

@@ -7,19 +7,34 @@
 
 #include "vec.h"
 
-typedef struct vf { float32x4_t r[4]; } vf;
-typedef struct vi { uint32x4_t r[4]; } vi;
-typedef struct vm { uint32x4_t r[4]; } vm; /* all bits of a lane */
-typedef struct vd { float64x2_t r[8]; } vd;
+typedef struct vf {
+    float32x4_t r[4];
+} vf;
+typedef struct vi {
+    uint32x4_t r[4];
+} vi;
+typedef struct vm {
+    uint32x4_t r[4];
+} vm; /* all bits of a lane */
+typedef struct vd {
+    float64x2_t r[8];
+} vd;
 
-#define FOUR(type, value) type out; for (int i = 0; i < 4; i++) out.r[i] = value; return out
-#define TWO_IN(type, name, in, f) LANES_INLINE type name(in x, in y) { FOUR(type, f(x.r[i], y.r[i])); }
-#define ONE_IN(type, name, in, f) LANES_INLINE type name(in x) { FOUR(type, f(x.r[i])); }
+#define FOUR(type, value)                                                                                                  \
+    type out;                                                                                                              \
+    for (int i = 0; i < 4; i++) out.r[i] = value;                                                                          \
+    return out
+#define TWO_IN(type, name, in, f)                                                                                          \
+    LANES_INLINE type name(in x, in y) { FOUR(type, f(x.r[i], y.r[i])); }
+#define ONE_IN(type, name, in, f)                                                                                          \
+    LANES_INLINE type name(in x) { FOUR(type, f(x.r[i])); }
 
 LANES_INLINE vf vf_set(float x) { FOUR(vf, vdupq_n_f32(x)); }
 LANES_INLINE vf vf_load_n(const float *p, int64_t n)
 {
-    if (n == 16) { FOUR(vf, vld1q_f32(p + 4 * i)); }
+    if (n == 16) {
+        FOUR(vf, vld1q_f32(p + 4 * i));
+    }
     float all[16] = {0};
     memcpy(all, p, (size_t)n * sizeof *p);
     FOUR(vf, vld1q_f32(all + 4 * i));
@@ -73,6 +88,7 @@ LANES_INLINE vi vi_sar(vi x, int k) { FOUR(vi, vreinterpretq_u32_s32(vshlq_s32(S
 #define LESS_I(a, b) vcltq_s32(SIGNED(a), SIGNED(b))
 TWO_IN(vm, vf_lt, vf, vcltq_f32)
 TWO_IN(vm, vf_eq, vf, vceqq_f32)
+LANES_INLINE vm vf_is_nan(vf x) { FOUR(vm, vmvnq_u32(vceqq_f32(x.r[i], x.r[i]))); }
 TWO_IN(vm, vi_lt, vi, LESS_I)
 TWO_IN(vm, vi_eq, vi, vceqq_u32)
 TWO_IN(vm, vm_or, vm, vorrq_u32)

@@ -7,12 +7,21 @@
 #include "vec.h"
 #include "vec_transpose8.h"
 
-typedef struct vf { __m256 a, b; } vf;
-typedef struct vi { __m256i a, b; } vi;
-typedef struct vm { __m256 a, b; } vm; /* all bits of a lane */
-typedef struct vd { __m256d a, b, c, d; } vd;
+typedef struct vf {
+    __m256 a, b;
+} vf;
+typedef struct vi {
+    __m256i a, b;
+} vi;
+typedef struct vm {
+    __m256 a, b;
+} vm; /* all bits of a lane */
+typedef struct vd {
+    __m256d a, b, c, d;
+} vd;
 
-#define TWO(type, name, in, f) LANES_INLINE type name(in x, in y) { return (type){f(x.a, y.a), f(x.b, y.b)}; }
+#define TWO(type, name, in, f)                                                                                             \
+    LANES_INLINE type name(in x, in y) { return (type){f(x.a, y.a), f(x.b, y.b)}; }
 
 LANES_INLINE __m256i first_lanes(int64_t n) /* n may be below 0 or above 8 */
 {
@@ -27,10 +36,14 @@ LANES_INLINE vf vf_load_n(const float *p, int64_t n)
 }
 LANES_INLINE void vf_store_n(float *p, vf x, int64_t n)
 {
-    if (n >= 8) _mm256_storeu_ps(p, x.a);
-    else _mm256_maskstore_ps(p, first_lanes(n), x.a);
-    if (n == 16) _mm256_storeu_ps(p + 8, x.b);
-    else if (n > 8) _mm256_maskstore_ps(p + 8, first_lanes(n - 8), x.b);
+    if (n >= 8)
+        _mm256_storeu_ps(p, x.a);
+    else
+        _mm256_maskstore_ps(p, first_lanes(n), x.a);
+    if (n == 16)
+        _mm256_storeu_ps(p + 8, x.b);
+    else if (n > 8)
+        _mm256_maskstore_ps(p + 8, first_lanes(n - 8), x.b);
 }
 TWO(vf, vf_add, vf, _mm256_add_ps)
 TWO(vf, vf_sub, vf, _mm256_sub_ps)
@@ -70,6 +83,10 @@ LANES_INLINE vi vi_sar(vi x, int k) { return (vi){_mm256_srai_epi32(x.a, k), _mm
 #define EQUAL_I(a, b) _mm256_castsi256_ps(_mm256_cmpeq_epi32(a, b))
 TWO(vm, vf_lt, vf, LESS)
 TWO(vm, vf_eq, vf, EQUAL)
+LANES_INLINE vm vf_is_nan(vf x)
+{
+    return (vm){_mm256_cmp_ps(x.a, x.a, _CMP_UNORD_Q), _mm256_cmp_ps(x.b, x.b, _CMP_UNORD_Q)};
+}
 TWO(vm, vi_lt, vi, LESS_I)
 TWO(vm, vi_eq, vi, EQUAL_I)
 TWO(vm, vm_or, vm, _mm256_or_ps)
@@ -81,7 +98,10 @@ LANES_INLINE vm vm_from_bits(uint32_t bits)
     const __m256i b = _mm256_and_si256(_mm256_set1_epi32((int)(bits >> 8)), lane);
     return (vm){EQUAL_I(a, lane), EQUAL_I(b, lane)};
 }
-LANES_INLINE vf vf_select(vm m, vf x, vf y) { return (vf){_mm256_blendv_ps(y.a, x.a, m.a), _mm256_blendv_ps(y.b, x.b, m.b)}; }
+LANES_INLINE vf vf_select(vm m, vf x, vf y)
+{
+    return (vf){_mm256_blendv_ps(y.a, x.a, m.a), _mm256_blendv_ps(y.b, x.b, m.b)};
+}
 
 LANES_INLINE vd vd_zero(void)
 {

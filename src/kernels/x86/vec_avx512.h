@@ -10,7 +10,9 @@
 typedef __m512 vf;
 typedef __m512i vi;
 typedef __mmask16 vm;
-typedef struct vd { __m512d a, b; } vd;
+typedef struct vd {
+    __m512d a, b;
+} vd;
 
 LANES_INLINE vm vm_from_bits(uint32_t bits) { return (vm)bits; }
 LANES_INLINE uint32_t vm_bits(vm m) { return m; }
@@ -24,8 +26,10 @@ LANES_INLINE vf vf_load_n(const float *p, int64_t n)
 }
 LANES_INLINE void vf_store_n(float *p, vf x, int64_t n)
 {
-    if (n == 16) _mm512_storeu_ps(p, x);
-    else _mm512_mask_storeu_ps(p, vm_first(n), x);
+    if (n == 16)
+        _mm512_storeu_ps(p, x);
+    else
+        _mm512_mask_storeu_ps(p, vm_first(n), x);
 }
 LANES_INLINE vf vf_add(vf a, vf b) { return _mm512_add_ps(a, b); }
 LANES_INLINE vf vf_sub(vf a, vf b) { return _mm512_sub_ps(a, b); }
@@ -38,7 +42,10 @@ LANES_INLINE vf vf_sqrt(vf a) { return _mm512_sqrt_ps(a); }
 
 LANES_INLINE vi vi_set(uint32_t x) { return _mm512_set1_epi32((int)x); }
 LANES_INLINE vi vi_iota(void) { return _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15); }
-LANES_INLINE vi vi_load_u8(const uint8_t *p) { return _mm512_cvtepu8_epi32(_mm_loadu_si128((const __m128i *)(const void *)p)); }
+LANES_INLINE vi vi_load_u8(const uint8_t *p)
+{
+    return _mm512_cvtepu8_epi32(_mm_loadu_si128((const __m128i *)(const void *)p));
+}
 LANES_INLINE vf vi_to_f(vi a) { return _mm512_cvtepi32_ps(a); }
 LANES_INLINE vf vi_as_f(vi a) { return _mm512_castsi512_ps(a); }
 LANES_INLINE vi vf_as_i(vf a) { return _mm512_castps_si512(a); }
@@ -54,6 +61,7 @@ LANES_INLINE vi vi_xor(vi a, vi b) { return _mm512_xor_si512(a, b); }
 
 LANES_INLINE vm vf_lt(vf a, vf b) { return _mm512_cmp_ps_mask(a, b, _CMP_LT_OQ); }
 LANES_INLINE vm vf_eq(vf a, vf b) { return _mm512_cmp_ps_mask(a, b, _CMP_EQ_OQ); }
+LANES_INLINE vm vf_is_nan(vf a) { return _mm512_cmp_ps_mask(a, a, _CMP_UNORD_Q); }
 LANES_INLINE vm vi_lt(vi a, vi b) { return _mm512_cmplt_epi32_mask(a, b); }
 LANES_INLINE vm vi_eq(vi a, vi b) { return _mm512_cmpeq_epi32_mask(a, b); }
 LANES_INLINE vf vf_select(vm m, vf a, vf b) { return _mm512_mask_blend_ps(m, b, a); }
@@ -73,7 +81,7 @@ LANES_INLINE void vd_store(double p[16], vd x)
 /* Packs the lanes of m to the front; reads no more floats than m has bits. */
 #define VEC_HAS_COMPRESS 1
 LANES_INLINE vf vf_compress(vm m, vf x) { return _mm512_maskz_compress_ps(m, x); }
-LANES_INLINE vf vf_expand(vm m, const float *p)
+LANES_INLINE vf vf_expand(vm m, const unsigned char *p)
 {
     return _mm512_maskz_expand_ps(m, _mm512_maskz_loadu_ps(vm_first(__builtin_popcount(m)), p));
 }

@@ -1,0 +1,218 @@
+/* vector_rows.inc.h: softmax, losses, and passes and sums over rows and columns. Included once per instruction set. */
+
+/* The first n lanes from p, the others filled with a value. */
+LANES_INLINE vf load_or(const float *p, int64_t n, float fill)
+{
+    if (n == 16) return vf_load_n(p, n);
+    float all[16];
+    for (int i = 0; i < 16; i++) all[i] = i < n ? p[i] : fill;
+    return vf_load_n(all, 16);
+}
+
+/* The largest of a row, the sum of exp(x - largest), and those numbers in e if it is not NULL. */
+LANES_INLINE float exp_sum(const float *x, int64_t columns, float *e, float *largest)
+{
+    vf most = vf_set(-INFINITY), sum = vf_set(0.0f);
+    EACH_GROUP(i, n, 0, columns) most = vf_max(most, load_or(x + i, n, -INFINITY));
+    *largest = vf_largest(most);
+    const vf shift = vf_set(*largest);
+    EACH_GROUP(i, n, 0, columns)
+    {
+        const vf v = vf_exp(vf_sub(load_or(x + i, n, -INFINITY), shift));
+        if (e != NULL) vf_store_n(e + i, v, n);
+        sum = vf_add(sum, v);
+    }
+    return vf_sum(sum);
+}
+
+LANES_INLINE void scale_row(float *y, int64_t columns, float factor)
+{
+    EACH_GROUP(i, n, 0, columns) vf_store_n(y + i, vf_mul(vf_load_n(y + i, n), vf_set(factor)), n);
+}
+
+static void softmax(const firn__softmax_args *a, int64_t begin, int64_t end)
+{
+    for (int64_t row = begin; row < end; row++) {
+        float *y = a->y + row * a->columns, largest;
+        scale_row(y, a->columns, 1.0f / exp_sum(a->x + row * a->columns, a->columns, y, &largest));
+    }
+}
+
+static void softmax_grad(const firn__softmax_grad_args *a, int64_t begin, int64_t end)
+{
+    for (int64_t row = begin; row < end; row++) {
+        const float *y = a->y + row * a->columns, *dy = a->dy + row * a->columns;
+        float *dx = a->dx + row * a->columns;
+        vf sum = vf_set(0.0f);
+        EACH_GROUP(i, n, 0, a->columns) sum = vf_fma(vf_load_n(y + i, n), vf_load_n(dy + i, n), sum);
+        const vf mean = vf_set(vf_sum(sum));
+        EACH_GROUP(i, n, 0, a->columns)
+        vf_store_n(dx + i, vf_mul(vf_load_n(y + i, n), vf_sub(vf_load_n(dy + i, n), mean)), n);
+    }
+}
+
+/* log softmax_c = x_c - largest - log(sum); the loss is minus its mean under q. */
+static void cross_entropy(const firn__cross_entropy_args *a, int64_t begin, int64_t end)
+{
+    for (int64_t row = begin; row < end; row++) {
+        const float *x = a->logits + row * a->columns;
+        float *y = a->softmax ? a->softmax + row * a->columns : NULL, largest;
+        const float sum = exp_sum(x, a->columns, y, &largest);
+        if (y != NULL) scale_row(y, a->columns, 1.0f / sum);
+        const int32_t label = firn__vector_label(a, row);
+        a->loss[row] = 0.0f;
+        if (a->has_ignore && label == a->ignore) continue;
+        float log_sum[16];
+        vf_store_n(log_sum, vf_log(vf_set(sum)), 16);
+        float target = x[label] - largest;
+        if (a->smoothing > 0) {
+            vf all = vf_set(0.0f);
+            EACH_GROUP(i, n, 0, a->columns) all = vf_add(all, vf_sub(load_or(x + i, n, largest), vf_set(largest)));
+            target = (1.0f - a->smoothing) * target + a->smoothing * (vf_sum(all) / (float)a->columns);
+        }
+        a->loss[row] = log_sum[0] - target;
+    }
+}
+
+static void cross_entropy_grad(const firn__cross_entropy_args *a, int64_t begin, int64_t end)
+{
+    const float each = a->smoothing / (float)a->columns;
+    for (int64_t row = begin; row < end; row++) {
+        const float *y = a->softmax + row * a->columns;
+        float *dx = a->dlogits + row * a->columns;
+        const int32_t label = firn__vector_label(a, row);
+        const bool ignored = a->has_ignore && label == a->ignore;
+        EACH_GROUP(i, n, 0, a->columns)
+        {
+            const vf v = vf_mul(vf_sub(vf_load_n(y + i, n), vf_set(each)), vf_set(a->factor));
+            vf_store_n(dx + i, ignored ? vf_set(0.0f) : v, n);
+        }
+        if (!ignored) dx[label] = (y[label] - each - (1.0f - a->smoothing)) * a->factor;
+    }
+}
+
+static void affine(const firn__affine_args *a, int64_t begin, int64_t end)
+{
+    for (int64_t row = begin; row < end; row++) {
+        const float *x = a->x + row * a->columns;
+        float *y = a->y + row * a->columns;
+        EACH_GROUP(i, n, 0, a->columns)
+        {
+            vf v = vf_load_n(x + i, n);
+            if (a->mean != NULL) v = vf_sub(v, vf_load_n(a->mean + i, n));
+            const vf factor = vf_load_n(a->scale + i, n);
+            v = a->shift != NULL ? vf_fma(v, factor, vf_load_n(a->shift + i, n)) : vf_mul(v, factor);
+            vf_store_n(y + i, v, n);
+        }
+    }
+}
+
+static void norm_grad(const firn__norm_grad_args *a, int64_t begin, int64_t end)
+{
+    for (int64_t row = begin; row < end; row++) {
+        const float *x = a->x + row * a->columns, *dy = a->dy + row * a->columns;
+        float *dx = a->dx + row * a->columns;
+        EACH_GROUP(i, n, 0, a->columns)
+        {
+            const vf direct = vf_fma(vf_load_n(dy + i, n), vf_load_n(a->a + i, n), vf_load_n(a->c + i, n));
+            const vf centred = vf_sub(vf_load_n(x + i, n), vf_load_n(a->mean + i, n));
+            vf_store_n(dx + i, vf_fma(centred, vf_load_n(a->b + i, n), direct), n);
+        }
+    }
+}
+
+/* Sums of n columns over rows `stride` floats apart: four chains, so that additions overlap. */
+LANES_INLINE vf sum_of_rows(const float *x, int64_t rows, int64_t stride, int64_t n)
+{
+    vf sum[4] = {vf_set(0.0f), vf_set(0.0f), vf_set(0.0f), vf_set(0.0f)};
+    for (int64_t r = 0; r < rows; r += 4) {
+        for (int k = 0; k < 4; k++) {
+            if (r + k == rows) break;
+            sum[k] = vf_add(sum[k], vf_load_n(x + (r + k) * stride, n));
+        }
+    }
+    return vf_add(vf_add(sum[0], sum[2]), vf_add(sum[1], sum[3]));
+}
+/* The same of (x - centre)^2. */
+LANES_INLINE vf squares_of_rows(const float *x, int64_t rows, int64_t stride, int64_t n, vf centre)
+{
+    vf sum[4] = {vf_set(0.0f), vf_set(0.0f), vf_set(0.0f), vf_set(0.0f)};
+    for (int64_t r = 0; r < rows; r += 4) {
+        for (int k = 0; k < 4; k++) {
+            if (r + k == rows) break;
+            const vf d = vf_sub(vf_load_n(x + (r + k) * stride, n), centre);
+            sum[k] = vf_fma(d, d, sum[k]);
+        }
+    }
+    return vf_add(vf_add(sum[0], sum[2]), vf_add(sum[1], sum[3]));
+}
+
+/* An item is 16 columns. */
+static void column_sums(const firn__column_sums_args *a, int64_t begin, int64_t end)
+{
+    EACH_GROUP(c, n, 16 * begin, least(16 * end, a->columns))
+    vf_store_n(a->y + c, sum_of_rows(a->x + c, a->rows, a->columns, n), n);
+}
+
+static void sum_squares(const firn__sum_squares_args *a, int64_t begin, int64_t end)
+{
+    for (int64_t item = begin; item < end; item++) {
+        vd sum = vd_zero(), other = vd_zero();
+        const int64_t first = item * a->chunk, stop = least(a->n, first + a->chunk);
+        EACH_GROUP(i, n, first, stop)
+        {
+            vf v = vf_load_n(a->x + i, n);
+            if (a->minus != NULL) v = vf_sub(v, vf_load_n(a->minus + i, n));
+            const vd more = vd_add_squares(other, v); /* two chains */
+            other = sum;
+            sum = more;
+        }
+        double lane[2][16];
+        vd_store(lane[0], sum);
+        vd_store(lane[1], other);
+        for (int i = 0; i < 16; i++) lane[0][i] += lane[1][i];
+        for (int width = 8; width >= 1; width /= 2)
+            for (int i = 0; i < width; i++) lane[0][i] += lane[0][i + width];
+        a->partial[item] = lane[0][0];
+    }
+}
+
+/* Of a chunk of rows, in cache: the mean by column, then the sum of squared distances from it. */
+static void norm_moments(const firn__norm_sums_args *a, int64_t begin, int64_t end)
+{
+    for (int64_t item = begin; item < end; item++) {
+        const int64_t first = item * FIRN__NORM_ROWS, rows = least(FIRN__NORM_ROWS, a->rows - first);
+        float *mean = a->partial + item * 2 * a->columns, *squares = mean + a->columns;
+        EACH_GROUP(c, n, 0, a->columns)
+        {
+            const float *x = a->x + first * a->columns + c;
+            const vf centre = vf_div(sum_of_rows(x, rows, a->columns, n), vf_set((float)rows));
+            vf_store_n(mean + c, centre, n);
+            vf_store_n(squares + c, squares_of_rows(x, rows, a->columns, n, centre), n);
+        }
+    }
+}
+
+static void norm_sums(const firn__norm_sums_args *a, int64_t begin, int64_t end)
+{
+    for (int64_t item = begin; item < end; item++) {
+        const int64_t first = item * FIRN__NORM_ROWS, rows = least(FIRN__NORM_ROWS, a->rows - first);
+        float *plain = a->partial + item * 2 * a->columns, *product = plain + a->columns;
+        EACH_GROUP(c, n, 0, a->columns)
+        {
+            const float *x = a->x + first * a->columns + c, *dy = a->dy + first * a->columns + c;
+            const vf mean = vf_load_n(a->mean + c, n);
+            vf sum[2] = {vf_set(0.0f), vf_set(0.0f)}, sum_x[2] = {vf_set(0.0f), vf_set(0.0f)};
+            for (int64_t r = 0; r < rows; r += 2) {
+                for (int k = 0; k < 2; k++) {
+                    if (r + k == rows) break;
+                    const vf g = vf_load_n(dy + (r + k) * a->columns, n);
+                    sum[k] = vf_add(sum[k], g);
+                    sum_x[k] = vf_fma(vf_sub(vf_load_n(x + (r + k) * a->columns, n), mean), g, sum_x[k]);
+                }
+            }
+            vf_store_n(plain + c, vf_add(sum[0], sum[1]), n);
+            vf_store_n(product + c, vf_add(sum_x[0], sum_x[1]), n);
+        }
+    }
+}
