@@ -38,12 +38,12 @@ static const struct {
     bool (*available)(void);
 } sets[] = {
 #if defined(__x86_64__)
-    {{.name = "avx512", .vector = &firn__vector_avx512}, cpu_runs_avx512},
-    {{.name = "avx2", .vector = &firn__vector_avx2}, cpu_runs_avx2},
+    {{"avx512", &firn__tiles_avx512, &firn__vector_avx512}, cpu_runs_avx512},
+    {{"avx2", &firn__tiles_avx2, &firn__vector_avx2}, cpu_runs_avx2},
 #elif defined(__aarch64__)
-    {{.name = "neon", .vector = &firn__vector_neon}, cpu_runs_neon},
+    {{"neon", &firn__tiles_neon, &firn__vector_neon}, cpu_runs_neon},
 #endif
-    {{.name = "ref", .vector = &firn__vector_ref}, cpu_runs_anything},
+    {{"ref", NULL, &firn__vector_ref}, cpu_runs_anything},
 };
 
 const firn__kernels *firn__kernels_select(const char *name)

@@ -1,12 +1,13 @@
 /* table.h: what one instruction set offers: chosen once per context by select.c, never changed. */
 #ifndef FIRN_KERNELS_TABLE_H
 #define FIRN_KERNELS_TABLE_H
-#include "kernels.h"
+#include "tile.h"
 
 typedef struct firn__vector_kernels firn__vector_kernels; /* elementwise, pooling, reductions: defined beside vector.h */
 
 struct firn__kernels {
     const char *name;
+    const firn__tiles *tiles; /* NULL: products and convolutions are those of ref.c */
     const firn__vector_kernels *vector;
 };
 

@@ -1,0 +1,40 @@
+#include "tile.h"
+
+const firn__tile_set *firn__tile_set_for(const firn__tiles *tiles, int64_t columns)
+{
+    const firn__tile_set *set = tiles->sets;
+    while (set->width < columns && set->width < tiles->panel) set++;
+    return set;
+}
+
+const firn__tile_set *firn__tile_set_best(const firn__tiles *tiles, int64_t rows, int64_t columns)
+{
+    const firn__tile_set *best = firn__tile_set_for(tiles, columns);
+    int64_t most = 0;
+    for (const firn__tile_set *s = best; s < tiles->sets + tiles->set_count && (s == best || s->width <= columns); s++) {
+        const int64_t in_registers = rows / firn__ceil_div(rows, s->max_rows) * s->width;
+        if (in_registers > most) most = in_registers, best = s;
+    }
+    return best;
+}
+
+int64_t firn__tile_packed_columns(const firn__tiles *tiles, int64_t columns)
+{
+    const int64_t whole = columns / tiles->panel * tiles->panel;
+    return whole == columns ? columns : whole + firn__tile_set_for(tiles, columns - whole)->width;
+}
+
+void firn__tile_run(const firn__tile_set *set, firn__tile *t, int64_t rows)
+{
+    const float *a = t->a;
+    float *c = t->c;
+    const int64_t count = firn__ceil_div(rows, set->max_rows);
+    for (int64_t i = 0; i < count; i++) {
+        const int64_t begin = rows * i / count, end = rows * (i + 1) / count;
+        t->a = a + begin * t->a_row;
+        t->c = c + begin * t->ldc;
+        set->of_rows[end - begin - 1](t);
+    }
+    t->a = a;
+    t->c = c;
+}

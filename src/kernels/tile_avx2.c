@@ -1,0 +1,72 @@
+#include "tile.h"
+#if defined(__x86_64__)
+#include <immintrin.h>
+
+#define TARGET __attribute__((target("avx2,fma")))
+#define ISA(name) name##_avx2
+#define LANES 8
+#define PANEL_VECTORS 2
+#define VEC __m256
+#define ZERO() _mm256_setzero_ps()
+#define LOAD(p) _mm256_loadu_ps(p)
+#define STORE(p, v) _mm256_storeu_ps(p, v)
+#define LOAD_PART(p, n) _mm256_maskload_ps(p, first_avx2(n))
+#define STORE_PART(p, v, n) _mm256_maskstore_ps(p, first_avx2(n), v)
+#define SPREAD(p) _mm256_broadcast_ss(p)
+#define ADD(a, b) _mm256_add_ps(a, b)
+#define FMA(a, b, c) _mm256_fmadd_ps(a, b, c)
+#define RELU(v) _mm256_max_ps(_mm256_setzero_ps(), v) /* the second operand, where one is NaN or both are zero */
+#define TRANSPOSE(r) transpose_vectors_avx2(r)
+
+static inline __attribute__((always_inline)) TARGET __m256i first_avx2(int n)
+{
+    return _mm256_cmpgt_epi32(_mm256_set1_epi32(n), _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7));
+}
+
+/* 8 x 8: pairs, then fours within 128-bit halves, then the halves. */
+static inline __attribute__((always_inline)) TARGET void transpose_vectors_avx2(__m256 r[8])
+{
+    __m256 t[8];
+    for (int i = 0; i < 8; i += 2) {
+        t[i] = _mm256_unpacklo_ps(r[i], r[i + 1]);
+        t[i + 1] = _mm256_unpackhi_ps(r[i], r[i + 1]);
+    }
+    for (int i = 0; i < 8; i += 4)
+        for (int j = 0; j < 2; j++) {
+            r[i + 2 * j] = _mm256_shuffle_ps(t[i + j], t[i + 2 + j], 0x44);
+            r[i + 2 * j + 1] = _mm256_shuffle_ps(t[i + j], t[i + 2 + j], 0xee);
+        }
+    for (int i = 0; i < 4; i++) {
+        t[i] = _mm256_permute2f128_ps(r[i], r[4 + i], 0x20);
+        t[4 + i] = _mm256_permute2f128_ps(r[i], r[4 + i], 0x31);
+    }
+    for (int i = 0; i < 8; i++) r[i] = t[i];
+}
+
+#include "tile_body.h"
+
+/* 12 accumulators (14 with one vector a row), two registers for B, one or two for A: 16 registers. */
+UP_TO_14(TILE, 1)
+firn__tile_fn *const firn__tiles_x1_avx2[FIRN__TILE_ROWS] = {UP_TO_14(TILE_NAME, 1)};
+TILES(UP_TO_6, 2)
+TILES(UP_TO_3, 4)
+TILES(UP_TO_1, 8)
+DEPTHWISE_TILES(UP_TO_7)
+
+static const firn__tile_set sets_avx2[] = {
+    {8, FIRN__TILE_ROWS, firn__tiles_x1_avx2},
+    {16, COUNT(tiles_x2_avx2), tiles_x2_avx2},
+    {32, COUNT(tiles_x4_avx2), tiles_x4_avx2},
+    {64, COUNT(tiles_x8_avx2), tiles_x8_avx2},
+};
+const firn__tiles firn__tiles_avx2 = {
+    .lanes = LANES,
+    .panel = PANEL_VECTORS * LANES,
+    .sets = sets_avx2,
+    .set_count = COUNT(sets_avx2),
+    .depthwise = {LANES, COUNT(depthwise_avx2), depthwise_avx2},
+    .copy = copy_avx2,
+    .transpose = transpose_avx2,
+    .sum_rows = sum_rows_avx2,
+};
+#endif
