@@ -1,4 +1,4 @@
-/* tile.h: the contract between the microkernels, one source for every instruction set (tile_body.h), and the loops
+/* tile.h: the contract between the microkernels, one source for every instruction set (tile.inc.h), and the loops
  * around them (gemm.c, conv.c). A tile of C, a few rows by one or more vectors of columns, is kept in registers while
  * k runs; then comes the epilogue. */
 #ifndef FIRN_KERNELS_TILE_H

@@ -1,4 +1,4 @@
-/* tile_body.h: the microkernel, included once by each instruction set's file, which defines
+/* tile.inc.h: the microkernel, included once by each instruction set's file, which defines
  *   TARGET ISA(name) LANES VEC ZERO() LOAD(p) STORE(p, v) SPREAD(p) ADD(a, b) FMA(a, b, c) RELU(v)
  *   LOAD_PART(p, n) STORE_PART(p, v, n): the first n lanes, 0 <= n < LANES; the rest is zero, or left alone (AVX-512's tiles may be half a vector wide)
  *   TRANSPOSE(r): LANES vectors in place      PANEL_VECTORS

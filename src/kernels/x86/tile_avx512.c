@@ -47,7 +47,7 @@ static inline __attribute__((always_inline)) TARGET void transpose_vectors_avx51
     }
 }
 
-#include "tile_body.h"
+#include "tile.inc.h"
 
 /* 28 accumulators, a few registers for B: what the 32 registers hold. */
 TILES(UP_TO_14, 1)

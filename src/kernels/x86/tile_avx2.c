@@ -43,7 +43,7 @@ static inline __attribute__((always_inline)) TARGET void transpose_vectors_avx2(
     for (int i = 0; i < 8; i++) r[i] = t[i];
 }
 
-#include "tile_body.h"
+#include "tile.inc.h"
 
 /* 12 accumulators (14 with one vector a row), two registers for B, one or two for A: 16 registers. */
 UP_TO_14(TILE, 1)
