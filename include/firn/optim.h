@@ -46,10 +46,13 @@ FIRN_API void firn_optimizer_destroy(firn_optimizer *o);
 /* Learning-rate multiplier of the selected parameters (discriminative rates); later calls win.
  * Errors: as firn_freeze(); FIRN_ERR_ARGUMENT: not above zero and finite (zero: "freeze it instead"). */
 FIRN_API FIRN_MUST_USE firn_status firn_optimizer_set_rate(firn_optimizer *o, const char *selector, float multiplier);
+FIRN_API float firn_optimizer_rate(const firn_optimizer *o, const char *param); /* 1 if never set */
 
 /* Adds the gradients of the plan's last backward to an accumulator, weighted by its rows; the next step uses their
  * mean instead of the plan's own. The mask must not change until that step. */
 FIRN_API FIRN_MUST_USE firn_status firn_optimizer_accumulate(firn_optimizer *o, firn_plan *plan);
+/* Drops what was accumulated, so that the mask may change again. */
+FIRN_API void firn_optimizer_forget(firn_optimizer *o);
 
 /* Applies the gradients of the plan's last backward (or the accumulated ones) to the unfrozen parameters.
  *   lr_scale  factor of the schedule, at least 0
@@ -69,19 +72,23 @@ FIRN_API size_t firn_optimizer_entries(const firn_optimizer *o);
 FIRN_API firn_optimizer_entry firn_optimizer_entry_at(const firn_optimizer *o, size_t i);
 FIRN_API FIRN_MUST_USE firn_status firn_optimizer_restore(firn_optimizer *o, const firn_optimizer_entry *entry);
 
-/* Bytes of state that stepping every unfrozen parameter among the plan's takes (without accumulators). */
-FIRN_API size_t firn_optimizer_bytes(const firn_optimizer *o);
+/* Bytes of state that so many trained elements take: with firn_cost.params_trainable, what stepping a plan allocates
+ * (without accumulators). */
+FIRN_API size_t firn_optimizer_bytes(const firn_optimizer *o, uint64_t elements);
 
 /* ---- learning-rate schedules: a factor on lr as a function of the step ---- */
 typedef enum firn_schedule_kind { FIRN_CONSTANT = 0, FIRN_STEP_DECAY, FIRN_COSINE, FIRN_ONE_CYCLE } firn_schedule_kind;
 typedef struct firn_schedule {
     firn_schedule_kind kind;
-    uint64_t warmup;      /* steps over which the factor rises linearly from 1/warmup; in front of every kind */
+    uint64_t warmup;      /* steps over which the factor rises linearly from 1/warmup of the kind's first; in front of
+                           * every kind, which then has warmup fewer steps */
     uint64_t total;       /* COSINE, ONE_CYCLE: steps in all; zero: firn_fit() fills in its own number */
     uint64_t every;       /* STEP_DECAY: factor gamma^(step / every) */
     float gamma;          /* STEP_DECAY; zero: 0.1 */
     float floor;          /* COSINE: factor at the end; zero: 0 (torch CosineAnnealingLR's eta_min / lr) */
 } firn_schedule;
+/* ONE_CYCLE is torch's OneCycleLR: max_lr is firn_optim.lr, pct_start 0.3, div_factor 25, final_div_factor 1e4, cosine;
+ * momentum is not cycled. Behind total, COSINE and ONE_CYCLE stay where they ended. */
 FIRN_API float firn_schedule_at(const firn_schedule *s, uint64_t step); /* NULL: 1 */
 
 FIRN_C_END

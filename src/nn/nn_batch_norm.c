@@ -4,7 +4,6 @@ firn_tensor *firn_nn_batch_norm(firn_tensor *x, const char *name, const firn_nn_
 {
     static const char layer[] = "batch_norm";
     if (x == NULL) return NULL;
-    if (name == NULL) return firn__layer_reject(x, FIRN_ERR_ARGUMENT, layer, name, "name must not be NULL");
     const firn_shape s = firn_tensor_shape(x);
     if (s.rank != 2 && s.rank != 4)
         return firn__layer_reject(x, FIRN_ERR_SHAPE, layer, name, "it must be [N, C] or [N, C, H, W]");

@@ -5,7 +5,6 @@ firn_tensor *firn_nn_conv2d(firn_tensor *x, const char *name, const firn_nn_conv
 {
     static const char layer[] = "conv2d";
     if (x == NULL) return NULL;
-    if (name == NULL) return firn__layer_reject(x, FIRN_ERR_ARGUMENT, layer, name, "name must not be NULL");
     if (cfg == NULL || cfg->out < 1 || cfg->kernel < 1)
         return firn__layer_reject(x, FIRN_ERR_ARGUMENT, layer, name, "cfg.out and cfg.kernel must be at least 1");
     const firn_shape s = firn_tensor_shape(x);

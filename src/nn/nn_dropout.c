@@ -3,7 +3,6 @@
 firn_tensor *firn_nn_dropout(firn_tensor *x, const char *name, float p)
 {
     if (x == NULL) return NULL;
-    if (name == NULL) return firn__layer_reject(x, FIRN_ERR_ARGUMENT, "dropout", name, "name must not be NULL");
     firn_model *m = firn_tensor_model(x);
     firn_scope_push(m, name);
     firn_tensor *y = firn_dropout(x, p);

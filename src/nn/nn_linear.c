@@ -4,7 +4,6 @@ firn_tensor *firn_nn_linear(firn_tensor *x, const char *name, const firn_nn_line
 {
     static const char layer[] = "linear";
     if (x == NULL) return NULL;
-    if (name == NULL) return firn__layer_reject(x, FIRN_ERR_ARGUMENT, layer, name, "name must not be NULL");
     if (cfg == NULL || cfg->out < 1)
         return firn__layer_reject(x, FIRN_ERR_ARGUMENT, layer, name, "cfg.out must be at least 1");
     const firn_shape s = firn_tensor_shape(x);
