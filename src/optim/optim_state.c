@@ -52,13 +52,13 @@ firn_status firn_optimizer_set_rate(firn_optimizer *o, const char *selector, flo
                          "firn_optimizer_set_rate: the multiplier of \"%s\" is %g; it must be above 0 and finite%s",
                          selector ? selector : "(NULL)", (double)multiplier, multiplier == 0 ? " (freeze it instead)" : "");
     if (!firn__optim_slots_cover(o)) return FIRN_ERR_MEMORY;
-    unsigned char *selected;
-    const firn_status st = firn__model_select(o->m, "firn_optimizer_set_rate", selector, &selected);
-    if (st != FIRN_OK) return st;
-    for (size_t i = 0; i < o->n_slots; i++)
+    bool *selected = firn__alloc(o->ctx, o->n_slots + 1, sizeof *selected);
+    if (selected == NULL) return FIRN_ERR_MEMORY;
+    const firn_status st = firn_select(o->m, selector, selected, NULL);
+    for (size_t i = 0; st == FIRN_OK && i < o->n_slots; i++)
         if (selected[i]) o->slots[i].rate = multiplier;
-    firn__free(o->ctx, selected, o->n_slots, 1);
-    return FIRN_OK;
+    firn__free(o->ctx, selected, o->n_slots + 1, sizeof *selected);
+    return st;
 }
 
 /* Index of a parameter by any of its names; n_slots if there is none. */

@@ -3,7 +3,6 @@
 
 #include "graph.h"
 #include "optimizer.h"
-#include "plan.h"
 #include "vector.h"
 
 /* ---- life ---- */
