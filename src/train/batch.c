@@ -1,0 +1,192 @@
+#include "batch.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "feature_cache.h"
+
+void *firn__train_alloc(firn_ctx *ctx, size_t count, size_t size)
+{
+    void *ptr = count > 0 && count <= SIZE_MAX / size ? firn_realloc(ctx, NULL, 0, count * size) : NULL;
+    if (ptr != NULL)
+        memset(ptr, 0, count * size);
+    else
+        firn_fail(ctx, FIRN_ERR_MEMORY, "%s", firn_status_text(FIRN_ERR_MEMORY));
+    return ptr;
+}
+
+void firn__train_free(firn_ctx *ctx, void *ptr, size_t count, size_t size)
+{
+    if (ptr != NULL) firn_realloc(ctx, ptr, count * size, 0);
+}
+
+/* ---- a runner ---- */
+
+static size_t sample_bytes(const firn_tensor *input)
+{
+    firn_shape s = firn_tensor_shape(input);
+    s.dim[0] = 1;
+    return (size_t)firn_shape_count(s) * firn_dtype_size(firn_tensor_dtype(input));
+}
+
+firn_status firn__runner_ensure(firn__runner *r, firn_ctx *ctx, firn_tensor *root, const firn_plan_options *how)
+{
+    if (r->plan != NULL) return FIRN_OK;
+    const firn_status st = firn_plan_create(&r->plan, root, how);
+    if (st != FIRN_OK) return st;
+    while (firn_plan_input(r->plan, r->n_inputs) != NULL) r->n_inputs++;
+    const size_t n = r->n_inputs ? r->n_inputs : 1;
+    r->stages = firn__train_alloc(ctx, n, sizeof *r->stages);
+    r->feeds = firn__train_alloc(ctx, n, sizeof *r->feeds);
+    r->features = firn__train_alloc(ctx, (size_t)how->batch, sizeof *r->features);
+    if (r->stages != NULL && r->feeds != NULL && r->features != NULL) return FIRN_OK;
+    firn__runner_destroy(r, ctx);
+    return FIRN_ERR_MEMORY;
+}
+
+void firn__runner_destroy(firn__runner *r, firn_ctx *ctx)
+{
+    if (r->plan == NULL) return;
+    const size_t n = r->n_inputs ? r->n_inputs : 1, batch = (size_t)firn_plan_batch(r->plan);
+    for (size_t i = 0; r->stages != NULL && i < r->n_inputs; i++)
+        firn__train_free(ctx, r->stages[i], batch, sample_bytes(firn_plan_input(r->plan, i)));
+    firn__train_free(ctx, r->stages, n, sizeof *r->stages);
+    firn__train_free(ctx, r->feeds, n, sizeof *r->feeds);
+    firn__train_free(ctx, r->features, batch, sizeof *r->features);
+    firn_plan_destroy(r->plan);
+    *r = (firn__runner){0};
+}
+
+/* ---- feeding ---- */
+
+static size_t feed_row(const firn__batch *b, int row)
+{
+    const size_t sample = firn__batch_sample(b, row);
+    return b->data->rows ? b->data->rows[sample] : sample;
+}
+
+static bool rows_adjoin(const firn__batch *b)
+{
+    for (int i = 1; i < b->rows; i++)
+        if (feed_row(b, i) != feed_row(b, i - 1) + 1) return false;
+    return true;
+}
+
+/* Room for a batch of the input; NULL if memory is out. */
+static unsigned char *stage_of(firn__runner *r, firn_ctx *ctx, const firn_tensor *input)
+{
+    size_t i = 0;
+    while (firn_plan_input(r->plan, i) != input) i++;
+    if (r->stages[i] == NULL) r->stages[i] = firn__train_alloc(ctx, (size_t)firn_plan_batch(r->plan), sample_bytes(input));
+    return r->stages[i];
+}
+
+/* The batch's rows of one input, in place where they already lie in order. */
+static firn_status feed_input(firn__runner *r, firn_ctx *ctx, const firn__batch *b, bool adjoin, const firn_tensor *input)
+{
+    const firn_feed *from = b->data->feeds;
+    while (strcmp(from->input, firn_tensor_name(input)) != 0) from++;
+    const size_t bytes = sample_bytes(input);
+    const unsigned char *rows = from->data;
+    firn_feed feed = {from->input, rows + feed_row(b, 0) * bytes};
+    if (!adjoin) {
+        unsigned char *stage = stage_of(r, ctx, input);
+        if (stage == NULL) return FIRN_ERR_MEMORY;
+        for (int i = 0; i < b->rows; i++) memcpy(stage + (size_t)i * bytes, rows + feed_row(b, i) * bytes, bytes);
+        feed.data = stage;
+    }
+    r->feeds[r->n_feeds++] = feed;
+    return FIRN_OK;
+}
+
+static bool find_features(const firn__cache *cache, const firn__batch *b, const void **features)
+{
+    for (int i = 0; i < b->rows; i++)
+        if ((features[i] = firn__cache_get(cache, firn__batch_sample(b, i))) == NULL) return false;
+    return true;
+}
+
+firn_status firn__runner_forward(firn__runner *r, firn_ctx *ctx, firn__cache *cache, const firn__batch *b, bool *cached)
+{
+    const bool served = cache != NULL && firn__cache_valid(cache, r->plan) && find_features(cache, b, r->features);
+    const bool adjoin = rows_adjoin(b);
+    if (cached != NULL) *cached = served;
+    firn_status st = FIRN_OK;
+    const firn_tensor *input;
+    r->n_feeds = 0;
+    for (size_t i = 0; st == FIRN_OK; i++) {
+        input = served ? firn_plan_features_input(r->plan, i) : firn_plan_input(r->plan, i);
+        if (input == NULL) break;
+        st = feed_input(r, ctx, b, adjoin, input);
+    }
+    if (st != FIRN_OK) return st;
+    if (served)
+        st = firn_plan_forward_features(r->plan, r->features, r->feeds, r->n_feeds, b->rows);
+    else
+        st = firn_plan_forward(r->plan, r->feeds, r->n_feeds, b->rows);
+    if (st != FIRN_OK || cache == NULL) return st;
+    if (served)
+        firn__cache_count(cache, r->plan, b->rows);
+    else
+        firn__cache_fill(cache, r->plan, b);
+    return FIRN_OK;
+}
+
+/* ---- measuring ---- */
+
+/* The labels that were fed: those of the only integer input [N] of the plan. NULL if there is none. */
+static const void *find_labels(const firn__runner *r, firn_dtype *dtype)
+{
+    const firn_tensor *label = NULL;
+    for (size_t i = 0; i < r->n_inputs; i++) {
+        const firn_tensor *input = firn_plan_input(r->plan, i);
+        if (firn_tensor_shape(input).rank != 1 || firn_tensor_dtype(input) == FIRN_F32) continue;
+        if (label != NULL) return NULL;
+        label = input;
+    }
+    if (label == NULL) return NULL;
+    *dtype = firn_tensor_dtype(label);
+    for (size_t i = 0; i < r->n_feeds; i++)
+        if (strcmp(r->feeds[i].input, firn_tensor_name(label)) == 0) return r->feeds[i].data;
+    return NULL;
+}
+
+static int64_t argmax(const float *x, int64_t n)
+{
+    int64_t best = 0;
+    for (int64_t i = 1; i < n; i++)
+        if (x[i] > x[best]) best = i;
+    return best;
+}
+
+static void count_hits(const firn__runner *r, const firn_tensor *output, firn__metrics *sum)
+{
+    const firn_shape s = firn_tensor_shape(output);
+    const float *logits = firn_plan_value(r->plan, output);
+    firn_dtype dtype = FIRN_U8;
+    const void *labels = find_labels(r, &dtype);
+    if (s.rank != 2 || s.dim[0] != FIRN_BATCH || logits == NULL || labels == NULL) return;
+    for (int i = 0; i < firn_plan_rows(r->plan); i++) {
+        const int64_t label = dtype == FIRN_U8 ? ((const uint8_t *)labels)[i] : ((const int32_t *)labels)[i];
+        if (label < 0 || label >= s.dim[1]) continue; /* ignored by the loss */
+        sum->labelled++;
+        sum->correct += argmax(logits + i * s.dim[1], s.dim[1]) == label;
+    }
+}
+
+float firn__runner_measure(const firn__runner *r, const firn_tensor *output, firn__metrics *sum)
+{
+    const int rows = firn_plan_rows(r->plan);
+    const float loss = *firn_plan_value(r->plan, NULL);
+    sum->loss_sum += (double)loss * rows;
+    sum->rows += (uint64_t)rows;
+    if (output != NULL) count_hits(r, output, sum);
+    return loss;
+}
+
+double firn__metrics_loss(const firn__metrics *m) { return m->rows > 0 ? m->loss_sum / (double)m->rows : (double)NAN; }
+
+double firn__metrics_accuracy(const firn__metrics *m)
+{
+    return m->labelled > 0 ? (double)m->correct / (double)m->labelled : (double)NAN;
+}

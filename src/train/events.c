@@ -1,0 +1,40 @@
+#include <math.h>
+
+#include "trainer.h"
+
+firn_status firn__events_check(const firn_trainer *t, const firn_freeze_event *events, size_t n)
+{
+    if (events == NULL && n > 0) return firn_fail(t->ctx, FIRN_ERR_ARGUMENT, "firn_fit: events must not be NULL");
+    for (size_t i = 0; i < n; i++) {
+        const firn_freeze_event *e = &events[i];
+        if (e->epoch < 0 || (e->epoch > 0) == (e->step > 0))
+            return firn_fail(t->ctx, FIRN_ERR_ARGUMENT, "firn_fit: event %zu must have either an epoch or a step, from 1",
+                             i);
+        if (!(e->rate >= 0 && isfinite(e->rate)))
+            return firn_fail(t->ctx, FIRN_ERR_ARGUMENT,
+                             "firn_fit: event %zu has the rate %g; it must be at least 0 and finite", i, (double)e->rate);
+        const firn_status st = firn_select(t->m, e->selector, NULL, NULL);
+        if (st != FIRN_OK) return st;
+    }
+    return FIRN_OK;
+}
+
+static firn_status apply_event(firn_trainer *t, const firn_freeze_event *e)
+{
+    const firn_status st = e->unfreeze ? firn_unfreeze(t->m, e->selector, NULL) : firn_freeze(t->m, e->selector, NULL);
+    if (st != FIRN_OK || e->rate <= 0) return st;
+    return firn_optimizer_set_rate(t->optimizer, e->selector, e->rate);
+}
+
+firn_status firn__events_apply(firn_trainer *t, const firn_freeze_event *events, size_t n)
+{
+    const firn_trainer_position *p = &t->position;
+    for (size_t i = 0; i < n; i++) {
+        const firn_freeze_event *e = &events[i];
+        const bool by_epoch = e->epoch > 0 && p->step == 0 && p->epoch + 1 == (uint64_t)e->epoch;
+        if (!by_epoch && e->step != p->fit_steps + 1) continue;
+        const firn_status st = apply_event(t, e);
+        if (st != FIRN_OK) return st;
+    }
+    return FIRN_OK;
+}
