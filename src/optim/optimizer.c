@@ -53,9 +53,10 @@ static firn_status no_gradient(const firn_optimizer *o, const char *what)
     return firn_fail(o->ctx, FIRN_ERR_STATE, "%s: the plan has run no backward since the last step", what);
 }
 
-/* Of the i-th named tensor; NULL if this step leaves it alone. */
+/* Of the i-th named tensor; NULL if this step leaves it alone. Frozen since the backward: left alone too. */
 static const float *gradient_of(const firn_optimizer *o, const firn_plan *plan, size_t i)
 {
+    if (o->m->named[i]->frozen) return NULL;
     if (o->rows == 0) return firn__plan_grad(plan, o->m->named[i]);
     return o->slots[i].summed ? o->slots[i].sum : NULL;
 }
@@ -115,7 +116,7 @@ firn_status firn_optimizer_step(firn_optimizer *o, firn_plan *plan, float lr_sca
         return firn_fail(o->ctx, FIRN_ERR_ARGUMENT, "firn_optimizer_step: lr_scale is %g; it must be at least 0 and finite",
                          (double)lr_scale);
     if (o->rows == 0 && !firn__plan_has_grads(plan)) return no_gradient(o, "firn_optimizer_step");
-    double norm;
+    double norm = 0;
     st = measure(o, plan, &norm);
     if (st == FIRN_OK) st = fill_slots(o, plan);
     if (st != FIRN_OK) return st;
