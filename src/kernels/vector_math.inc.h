@@ -25,7 +25,7 @@ LANES_INLINE vf vf_exp(vf x)
     const vf round = vf_set(0x1.8p23f); /* the sum's low bits are the nearest integer */
     x = vf_min(vf_set(89.0f), vf_max(vf_set(-105.0f), x));
     const vf shifted = vf_fma(x, vf_set(0x1.715476p+0f), round), n = vf_sub(shifted, round);
-    const vf r = vf_fma(n, vf_set(0x1.7f7d1cp-20f), vf_fma(n, vf_set(-0x1.62e43p-1f), x));
+    const vf r = vf_fma(n, vf_set(0x1.05c61p-29f), vf_fma(n, vf_set(-0x1.62e43p-1f), x));
     const vf p = POLYNOMIAL(r, 0.5f, 0x1.555552p-3f, 0x1.5554e6p-5f, 0x1.1115cap-7f, 0x1.6d4f0ep-10f, 0x1.9a6724p-13f);
     const vf y = vf_add(vf_fma(p, vf_mul(r, r), r), vf_set(1.0f));
     const vi power = vi_sub(vf_as_i(shifted), vi_set(0x4b400000u)), half = vi_sar(power, 1);
@@ -46,7 +46,7 @@ LANES_INLINE vf vf_log(vf x)
     const vf f2 = vf_mul(f, f);
     const vf p = POLYNOMIAL(f, 0x1.555548p-2f, -0x1.000008p-2f, 0x1.99a47ap-3f, -0x1.555b94p-3f, 0x1.233abap-3f,
                             -0x1.fc3c1ep-4f, 0x1.e6df46p-4f, -0x1.ddaa44p-4f, 0x1.13cf1p-4f);
-    const vf low = vf_fma(e, vf_set(-0x1.7f7d1cp-20f), vf_fma(vf_mul(f2, f), p, vf_mul(f2, vf_set(-0.5f))));
+    const vf low = vf_fma(e, vf_set(-0x1.05c61p-29f), vf_fma(vf_mul(f2, f), p, vf_mul(f2, vf_set(-0.5f))));
     vf y = vf_fma(e, vf_set(0x1.62e43p-1f), vf_add(low, f));
     const vf infinity = vf_set(INFINITY), zero = vf_set(0.0f);
     y = vf_select(vf_lt(x, infinity), y, x); /* infinity and NaN */
@@ -77,11 +77,13 @@ LANES_INLINE vf vf_erf(vf x)
     return with_sign_of(y, x);
 }
 
-/* e^-|x| cannot overflow; 1 / (1 + e^-x) = e^x / (1 + e^x). */
+/* e^-|x| cannot overflow; 1 / (1 + e^-x) = e^x / (1 + e^x). What rounding took from the divisor is made good. */
 LANES_INLINE vf vf_sigmoid(vf x)
 {
     const vf one = vf_set(1.0f), e = vf_exp(vf_sub(vf_set(0.0f), vf_abs(x)));
-    return vf_div(vf_select(vf_lt(x, vf_set(0.0f)), e, one), vf_add(e, one));
+    const vf divisor = vf_add(one, e), lost = vf_sub(e, vf_sub(divisor, one));
+    const vf y = vf_div(vf_select(vf_lt(x, vf_set(0.0f)), e, one), divisor);
+    return vf_sub(y, vf_mul(y, vf_div(lost, divisor)));
 }
 
 /* Sum and largest of the lanes: a tree of halves. */
