@@ -1,5 +1,7 @@
 #include "vector.h"
 
+#include <string.h>
+
 #include "alloc.h"
 #include "table.h"
 
@@ -63,46 +65,53 @@ double firn__vector_sum_of_squares(firn__crew crew, int64_t n, const float *x, c
 
 static int64_t norm_chunks(int64_t rows) { return (rows + FIRN__NORM_ROWS - 1) / FIRN__NORM_ROWS; }
 
+/* The scratch of the functions below: [2][columns] doubles, then the chunks' floats. */
 size_t firn__vector_norm_bytes(int64_t rows, int64_t columns)
 {
-    size_t bytes;
-    if (rows < 0 || columns < 0 || !firn__mul((size_t)norm_chunks(rows), (size_t)columns, &bytes)) return 0;
-    return firn__mul(bytes, 2 * sizeof(float), &bytes) ? bytes : 0;
+    size_t each, all;
+    if (rows < 0 || columns < 0 || !firn__mul((size_t)norm_chunks(rows), 2 * sizeof(float), &each)) return 0;
+    return firn__add(each, 2 * sizeof(double), &each) && firn__mul(each, (size_t)columns, &all) ? all : 0;
 }
+static float *norm_partial(void *scratch, int64_t columns) { return (float *)((double *)scratch + 2 * columns); }
 
-/* Chunks of means and squares are merged two at a time (Chan, Golub, LeVeque 1979). */
-void firn__vector_norm_statistics(firn__crew crew, int64_t rows, int64_t columns, const float *x, float *scratch,
-                                  double *mean, double *squares)
+/* Chunks' means and squares are merged two at a time (Chan, Golub, LeVeque 1979). */
+const double *firn__vector_norm_statistics(firn__crew crew, int64_t rows, int64_t columns, const float *x, void *scratch)
 {
     const int64_t chunks = norm_chunks(rows);
-    firn__vector_norm_moments(crew, chunks,
-                              &(firn__norm_sums_args){.rows = rows, .columns = columns, .x = x, .partial = scratch});
-    for (int64_t c = 0; c < columns; c++) mean[c] = squares[c] = 0;
+    const firn__norm_sums_args a = {.rows = rows, .columns = columns, .x = x, .partial = norm_partial(scratch, columns)};
+    double *mean = scratch, *squares = mean + columns;
+    firn__vector_norm_moments(crew, chunks, &a);
+    memset(mean, 0, 2 * (size_t)columns * sizeof *mean);
     for (int64_t k = 0; k < chunks; k++) {
-        const float *mean_k = scratch + k * 2 * columns, *squares_k = mean_k + columns;
+        const float *mean_k = a.partial + k * 2 * columns, *squares_k = mean_k + columns;
         const double before = (double)(k * FIRN__NORM_ROWS);
         const double more = (double)(k + 1 < chunks ? FIRN__NORM_ROWS : rows - k * FIRN__NORM_ROWS), all = before + more;
-        const double share = more / all, weight = before * share;
         for (int64_t c = 0; c < columns; c++) {
             const double apart = (double)mean_k[c] - mean[c];
-            mean[c] += apart * share;
-            squares[c] += (double)squares_k[c] + apart * apart * weight;
+            mean[c] += apart * (more / all);
+            squares[c] += (double)squares_k[c] + apart * apart * (before * more / all);
         }
     }
+    return mean;
 }
 
-void firn__vector_norm_products(firn__crew crew, int64_t rows, int64_t columns, const float *x, const float *dy,
-                                const float *mean, float *scratch, double *sum_dy, double *sum_dy_x)
+const double *firn__vector_norm_products(firn__crew crew, int64_t rows, int64_t columns, const float *dy, const float *x,
+                                         const float *mean, void *scratch)
 {
     const int64_t chunks = norm_chunks(rows);
-    firn__vector_norm_sums(crew, chunks, &(firn__norm_sums_args){rows, columns, x, dy, mean, scratch});
-    for (int64_t c = 0; c < columns; c++) sum_dy[c] = sum_dy_x[c] = 0;
-    for (int64_t k = 0; k < chunks; k++) {
-        for (int64_t c = 0; c < columns; c++) {
-            sum_dy[c] += (double)scratch[k * 2 * columns + c];
-            sum_dy_x[c] += (double)scratch[(k * 2 + 1) * columns + c];
-        }
-    }
+    const firn__norm_sums_args a = {rows, columns, x, dy, mean, norm_partial(scratch, columns)};
+    double *sums = scratch;
+    firn__vector_norm_sums(crew, chunks, &a);
+    memset(sums, 0, 2 * (size_t)columns * sizeof *sums);
+    for (int64_t k = 0; k < chunks; k++)
+        for (int64_t c = 0; c < (x != NULL ? 2 : 1) * columns; c++) sums[c] += (double)a.partial[k * 2 * columns + c];
+    return sums;
+}
+
+void firn__vector_column_sums(firn__crew crew, int64_t rows, int64_t columns, const float *dy, void *scratch, float *sums)
+{
+    const double *found = firn__vector_norm_products(crew, rows, columns, dy, NULL, NULL, scratch);
+    for (int64_t c = 0; c < columns; c++) sums[c] = (float)found[c];
 }
 
 size_t firn__vector_pack_bound(int64_t n) { return (size_t)((n + 15) / 16 * 2 + n * 4); }

@@ -162,13 +162,6 @@ typedef struct firn__norm_grad_args { /* dx = fma(x - mean, b, fma(dy, a, c)) by
     float *dx;
 } firn__norm_grad_args;
 
-/* ---- sums over rows: an item is 16 columns ---- */
-typedef struct firn__column_sums_args {
-    int64_t rows, columns;
-    const float *x;
-    float *y;
-} firn__column_sums_args;
-
 /* ---- partial sums, an item is one chunk; call the functions below instead ---- */
 typedef struct firn__sum_squares_args {
     int64_t n, chunk;
@@ -208,7 +201,6 @@ typedef struct firn__norm_sums_args {
     X(cross_entropy_grad, cross_entropy, 4 * a->columns)                                                                   \
     X(affine, affine, a->columns)                                                                                          \
     X(norm_grad, norm_grad, a->columns)                                                                                    \
-    X(column_sums, column_sums, 16 * a->rows)                                                                              \
     X(sum_squares, sum_squares, a->chunk)                                                                                  \
     X(norm_moments, norm_sums, FIRN__NORM_ROWS * a->columns)                                                               \
     X(norm_sums, norm_sums, FIRN__NORM_ROWS * a->columns)
@@ -231,13 +223,15 @@ FIRN__VECTOR_MAP(FIRN_X)
 /* Sum of (x - minus)^2 in double (minus NULL: of x^2). Not finite exactly if an element is not (or a difference). */
 double firn__vector_sum_of_squares(firn__crew crew, int64_t n, const float *x, const float *minus);
 
-/* Mean and sum of squared distances from it, by column. scratch: firn__vector_norm_bytes(). */
+/* Sums by column of a matrix. scratch: firn__vector_norm_bytes() bytes, aligned to 64; results in double lie in it. */
 size_t firn__vector_norm_bytes(int64_t rows, int64_t columns); /* 0 on overflow */
-void firn__vector_norm_statistics(firn__crew crew, int64_t rows, int64_t columns, const float *x, float *scratch,
-                                  double *mean, double *squares);
-/* Sums by column of dy, and of dy * (x - mean). */
-void firn__vector_norm_products(firn__crew crew, int64_t rows, int64_t columns, const float *x, const float *dy,
-                                const float *mean, float *scratch, double *sum_dy, double *sum_dy_x);
+/* Gives [2][columns]: the mean, and the sum of squared distances from it. */
+const double *firn__vector_norm_statistics(firn__crew crew, int64_t rows, int64_t columns, const float *x, void *scratch);
+/* Gives [2][columns]: sums of dy, and of dy * (x - mean); x NULL: the second is not computed. */
+const double *firn__vector_norm_products(firn__crew crew, int64_t rows, int64_t columns, const float *dy, const float *x,
+                                         const float *mean, void *scratch);
+/* The sums of dy alone, as floats: a bias's gradient. */
+void firn__vector_column_sums(firn__crew crew, int64_t rows, int64_t columns, const float *dy, void *scratch, float *sums);
 
 /* Lossless packing of floats: a bitmap of the elements that have a bit set, then those elements. Returns bytes used;
  * packed must have room for the bound, and any alignment does. */

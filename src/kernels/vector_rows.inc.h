@@ -147,13 +147,6 @@ LANES_INLINE vf squares_of_rows(const float *x, int64_t rows, int64_t stride, in
     return vf_add(vf_add(sum[0], sum[2]), vf_add(sum[1], sum[3]));
 }
 
-/* An item is 16 columns. */
-static void column_sums(const firn__column_sums_args *a, int64_t begin, int64_t end)
-{
-    EACH_GROUP(c, n, 16 * begin, least(16 * end, a->columns))
-    vf_store_n(a->y + c, sum_of_rows(a->x + c, a->rows, a->columns, n), n);
-}
-
 static void sum_squares(const firn__sum_squares_args *a, int64_t begin, int64_t end)
 {
     for (int64_t item = begin; item < end; item++) {
@@ -193,26 +186,27 @@ static void norm_moments(const firn__norm_sums_args *a, int64_t begin, int64_t e
     }
 }
 
+/* The sum of products is apart from the plain one, which must not depend on whether the other is wanted. */
 static void norm_sums(const firn__norm_sums_args *a, int64_t begin, int64_t end)
 {
     for (int64_t item = begin; item < end; item++) {
-        const int64_t first = item * FIRN__NORM_ROWS, rows = least(FIRN__NORM_ROWS, a->rows - first);
-        float *plain = a->partial + item * 2 * a->columns, *product = plain + a->columns;
+        const int64_t first = item * FIRN__NORM_ROWS, rows = least(FIRN__NORM_ROWS, a->rows - first), stride = a->columns;
+        float *plain = a->partial + item * 2 * stride, *product = plain + stride;
         EACH_GROUP(c, n, 0, a->columns)
         {
-            const float *x = a->x + first * a->columns + c, *dy = a->dy + first * a->columns + c;
+            const float *dy = a->dy + first * stride + c, *x = a->x ? a->x + first * stride + c : NULL;
+            vf_store_n(plain + c, sum_of_rows(dy, rows, stride, n), n);
+            if (x == NULL) continue;
             const vf mean = vf_load_n(a->mean + c, n);
-            vf sum[2] = {vf_set(0.0f), vf_set(0.0f)}, sum_x[2] = {vf_set(0.0f), vf_set(0.0f)};
-            for (int64_t r = 0; r < rows; r += 2) {
-                for (int k = 0; k < 2; k++) {
+            vf sum[4] = {vf_set(0.0f), vf_set(0.0f), vf_set(0.0f), vf_set(0.0f)};
+            for (int64_t r = 0; r < rows; r += 4) {
+                for (int k = 0; k < 4; k++) {
                     if (r + k == rows) break;
-                    const vf g = vf_load_n(dy + (r + k) * a->columns, n);
-                    sum[k] = vf_add(sum[k], g);
-                    sum_x[k] = vf_fma(vf_sub(vf_load_n(x + (r + k) * a->columns, n), mean), g, sum_x[k]);
+                    const vf apart = vf_sub(vf_load_n(x + (r + k) * stride, n), mean);
+                    sum[k] = vf_fma(apart, vf_load_n(dy + (r + k) * stride, n), sum[k]);
                 }
             }
-            vf_store_n(plain + c, vf_add(sum[0], sum[1]), n);
-            vf_store_n(product + c, vf_add(sum_x[0], sum_x[1]), n);
+            vf_store_n(product + c, vf_add(vf_add(sum[0], sum[2]), vf_add(sum[1], sum[3])), n);
         }
     }
 }

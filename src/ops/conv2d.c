@@ -1,0 +1,127 @@
+#include <firn/ops.h>
+
+#include "epilogue.h"
+#include "kernels.h"
+#include "ops.h"
+#include "vector.h"
+
+/* in: x [N, C, H, W], w [O, C/groups, KH, KW], b [O] or absent. prepared: w packed, for dx too where it is wanted. */
+
+static firn__conv_args conv_args(const firn_conv2d_attr *attr, firn_shape x, firn_shape w)
+{
+    firn__conv_args v = {
+        .n = x.dim[0], .c = x.dim[1], .h = x.dim[2], .w = x.dim[3], .o = w.dim[0], .kh = w.dim[2], .kw = w.dim[3]};
+    v.stride = attr->stride ? attr->stride : 1;
+    v.pad = attr->pad;
+    v.dilation = attr->dilation ? attr->dilation : 1;
+    v.groups = attr->groups ? attr->groups : 1;
+    const int64_t down = v.h + 2 * (int64_t)v.pad - v.dilation * (v.kh - 1) - 1;
+    const int64_t right = v.w + 2 * (int64_t)v.pad - v.dilation * (v.kw - 1) - 1;
+    v.oh = down < 0 ? 0 : down / v.stride + 1;
+    v.ow = right < 0 ? 0 : right / v.stride + 1;
+    return v;
+}
+
+static const char *conv_rule_broken(const firn_op_build *b)
+{
+    const firn_shape x = b->in[0].shape, w = b->in[1].shape, bias = b->in[2].shape;
+    if (w.rank != 4) return "w must have four dimensions: O, C/groups, KH, KW";
+    for (int i = 0; i < 4; i++)
+        if (w.dim[i] < 1 || w.dim[i] > INT32_MAX) return "a dimension of w is too small or too large";
+    const firn__conv_args v = conv_args(b->attr, x, w);
+    if (v.c != w.dim[1] * v.groups) return "the channels of x must equal dimension 1 of w times groups";
+    if (v.o % v.groups != 0) return "the output channels must be a multiple of groups";
+    if (bias.rank >= 0 && (bias.rank != 1 || bias.dim[0] != v.o)) return "b must have one element an output channel";
+    if (v.oh < 1 || v.ow < 1) return "the kernel must not be larger than the padded image";
+    return NULL;
+}
+
+static firn_status conv2d_shape(firn_op_build *b)
+{
+    const firn_conv2d_attr *attr = b->attr;
+    firn_status st = firn__op_need_image(b);
+    if (st == FIRN_OK) st = firn__op_need_f32(b, 7);
+    if (st != FIRN_OK) return st;
+    if (attr->stride < 0 || attr->pad < 0 || attr->dilation < 0 || attr->groups < 0)
+        return firn_op_fail(b, FIRN_ERR_ARGUMENT, "stride, pad, dilation and groups must not be below 0");
+    const char *rule = conv_rule_broken(b);
+    if (rule != NULL) return firn_op_fail(b, FIRN_ERR_SHAPE, rule);
+    const firn__conv_args v = conv_args(attr, b->in[0].shape, b->in[1].shape);
+    *b->out = (firn_view){.dtype = FIRN_F32, .shape = FIRN_SHAPE(v.n, v.o, v.oh, v.ow)};
+    if (v.n < 0) return FIRN_OK;
+    b->prepared_bytes = firn__conv_packed_bytes(b->ctx, &v, b->want & 1);
+    if (b->prepared_bytes == 0) return firn_op_fail(b, FIRN_ERR_MEMORY, "the sizes are too large for this machine");
+    st = b->want & 4 ? firn__op_reserve_norm(b, v.n, v.oh * v.ow, v.o) : FIRN_OK;
+    const size_t products = firn__conv_scratch_bytes(b->ctx, &v, b->want & 1, b->want & 2);
+    if (products > b->scratch_bytes) b->scratch_bytes = products; /* one after the other */
+    return st;
+}
+
+static void conv2d_prepare(const firn_op_run *r)
+{
+    const firn__conv_args v = conv_args(r->attr, r->in[0].shape, r->in[1].shape);
+    firn__conv_pack(firn__op_crew(r), &v, r->in[1].data, r->want & 1, r->prepared);
+}
+
+/* With relu's bits wanted the images go in chunks, so that the output is still in cache when they are taken from it. */
+static void conv2d_forward(const firn_op_run *r)
+{
+    enum { CHUNK_BYTES = 1 << 19 };
+    firn__conv_args v = conv_args(r->attr, r->in[0].shape, r->in[1].shape);
+    firn__epilogue_args e = {.bias = r->in[2].data};
+    const firn__crew crew = firn__op_crew(r);
+    const int64_t in = v.c * v.h * v.w, out = v.o * v.oh * v.ow, images = v.n, bits = firn__vector_bits_bytes(out);
+    int64_t chunk = images;
+    unsigned char *relu_bits = NULL;
+    if (r->epilogue != NULL) {
+        e = (firn__epilogue_args){e.bias, r->epilogue->scale, r->epilogue->shift, r->epilogue->relu};
+        relu_bits = r->epilogue->relu_bits;
+    }
+    if (relu_bits != NULL) {
+        const int64_t threads = firn__crew_size(crew), fit = CHUNK_BYTES / (out * (int64_t)sizeof(float));
+        chunk = threads * (fit > 0 ? fit : 1);
+    }
+    for (int64_t i = 0; i < images; i += chunk) {
+        v.n = images - i < chunk ? images - i : chunk;
+        float *y = (float *)r->out->data + i * out;
+        firn__conv_forward(crew, &v, (const float *)r->in[0].data + i * in, r->prepared, y, &e, r->scratch);
+        if (relu_bits != NULL) firn__vector_relu(crew, v.n, &(firn__relu_args){out, y, NULL, relu_bits + i * bits});
+    }
+}
+
+static void conv2d_backward(const firn_op_run *r)
+{
+    const firn__conv_args v = conv_args(r->attr, r->in[0].shape, r->in[1].shape);
+    const firn__crew crew = firn__op_crew(r);
+    if (r->din[0].data != NULL) firn__conv_dx(crew, &v, r->dout->data, r->prepared, r->din[0].data, r->scratch);
+    if (r->din[1].data != NULL) firn__conv_dw(crew, &v, r->in[0].data, r->dout->data, r->din[1].data, NULL, r->scratch);
+    if (r->din[2].data != NULL)
+        firn__vector_column_sums(crew, v.n * v.oh * v.ow, v.o, r->dout->data, r->scratch, r->din[2].data);
+}
+
+static uint64_t conv2d_flops(const firn_op_build *b, int grad_of)
+{
+    if (grad_of == 2) return 0;
+    const firn__conv_args v = conv_args(b->attr, b->in[0].shape, b->in[1].shape);
+    return 2 * (uint64_t)(v.n * v.o * v.oh * v.ow) * (uint64_t)(v.c / v.groups * v.kh * v.kw);
+}
+
+const firn_op firn__op_conv2d = {
+    .name = "conv2d",
+    .n_in = 3,
+    .optional = 1 << 2,
+    .params = 1 << 1,
+    .traits = FIRN_OP_EPILOGUE,
+    .attr_bytes = sizeof(firn_conv2d_attr),
+    .shape = conv2d_shape,
+    .forward = conv2d_forward,
+    .backward = conv2d_backward,
+    .reads = {FIRN_READS_IN(1), FIRN_READS_IN(0), 0},
+    .flops = conv2d_flops,
+    .prepare = conv2d_prepare,
+};
+
+firn_tensor *firn_conv2d(firn_tensor *x, firn_tensor *w, firn_tensor *b, const firn_conv2d_attr *attr)
+{
+    return firn_apply(&firn__op_conv2d, (firn_tensor *[]){x, w, b}, attr);
+}
