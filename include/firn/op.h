@@ -25,7 +25,8 @@ enum firn_op_trait {
     FIRN_OP_INPLACE = 1 << 0,  /* out may alias in[0]; din[0] may alias dout: write the other din first */
     FIRN_OP_VIEW = 1 << 1,     /* out is in[0] under another shape: forward and backward are NULL, nothing is copied */
     FIRN_OP_RANDOM = 1 << 2,   /* output not a function of the inputs alone: ends a cacheable prefix */
-    FIRN_OP_BATCHMIX = 1 << 3, /* samples of a batch influence each other: ends a cacheable prefix */
+    FIRN_OP_BATCHMIX = 1 << 3, /* samples of a batch influence each other: ends a cacheable prefix. Without it and RANDOM,
+                                * forward gives each sample the same bits in any slice of the batch */
     FIRN_OP_EPILOGUE = 1 << 4  /* internal: the planner may hand it a following scale-shift and relu */
 };
 
@@ -73,6 +74,7 @@ struct firn_op {
     int n_in;
     unsigned optional; /* bit i: in[i] may be NULL */
     unsigned params;   /* bit i: in[i] must, if of rank 4, be a named tensor in its own order (else: an activation) */
+    unsigned no_grad;  /* bit i: in[i] has no gradient though it may be F32 (running statistics): never wanted */
     unsigned traits;
     size_t attr_bytes; /* attr is copied by value into the node */
     /* Validates and infers; no side effects. On error: return firn_op_fail(b, status, rule). */
@@ -111,14 +113,16 @@ FIRN_API void firn_parallel_for(const firn_op_run *r, int64_t count, int64_t gra
                                 void (*body)(void *arg, int64_t begin, int64_t end, int worker), void *arg);
 
 /* Checks an operator on sample problems: its gradients against central differences (four points, Fornberg 1988) for
- * every subset of wanted inputs, reads[] against NaN in everything undeclared, in place and out of place.
+ * every subset of wanted inputs, reads[] against NaN in everything undeclared, in place and out of place, slices of
+ * the batch, and that nothing is written outside of the buffers. A named tensor (param) that is not wanted is frozen.
  * FIRN_ERR_NUMERIC with the case, the input, the element and both values in firn_message(). */
 typedef struct firn_op_case {
     firn_shape in[FIRN_OP_MAX_IN]; /* rank -1: absent optional input */
     firn_dtype dtype[FIRN_OP_MAX_IN];
     unsigned param;                /* bit i: input i is a named tensor (its data in its own order) */
     const void *attr;
-    float low, high;               /* F32 inputs are drawn uniformly, distinct by at least 4 eps; choose to avoid kinks.
+    float low, high;               /* both zero: -1, 1. F32 inputs are spread evenly over low .. high in random order;
+                                    * where an operator has kinks choose a range with steps of at least 4 eps.
                                     * I32 and U8 inputs are 0, 1, 2 ... modulo max(1, (int)high) */
     float eps, rtol, atol;         /* zero: 1e-2, 2e-3, 2e-4 */
     bool eval;                     /* as in FIRN_EVAL */
