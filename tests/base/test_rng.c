@@ -1,0 +1,120 @@
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "rng.h"
+#include "support.h"
+
+enum { DRAWS = 200000 };
+
+static void uniform_numbers_fill_the_unit_interval_evenly(void **state)
+{
+    (void)state;
+    int count[16] = {0};
+    for (uint64_t i = 0; i < DRAWS; i++) {
+        const float u = firn__rng_uniform(7, i);
+        assert_true(u >= 0 && u < 1);
+        count[(int)(u * 16)]++;
+    }
+    for (int i = 0; i < 16; i++) assert_close(count[i], DRAWS / 16, 0, 5 * sqrt(DRAWS / 16.0));
+}
+
+static void normal_numbers_have_the_moments_and_tails_of_a_normal(void **state)
+{
+    (void)state;
+    double sum = 0, squares = 0, cubes = 0, fourths = 0;
+    int beyond_2 = 0, beyond_3 = 0;
+    for (uint64_t i = 0; i < DRAWS; i++) {
+        const double x = (double)firn__rng_normal(3, i);
+        sum += x;
+        squares += x * x;
+        cubes += x * x * x;
+        fourths += x * x * x * x;
+        beyond_2 += fabs(x) > 2;
+        beyond_3 += fabs(x) > 3;
+    }
+    assert_close(sum / DRAWS, 0, 0, 0.01);
+    assert_close(squares / DRAWS, 1, 0, 0.015);
+    assert_close(cubes / DRAWS, 0, 0, 0.04);
+    assert_close(fourths / DRAWS, 3, 0, 0.1);
+    assert_close(beyond_2 / (double)DRAWS, 0.0455, 0, 0.002);
+    assert_close(beyond_3 / (double)DRAWS, 0.0027, 0, 0.0006);
+}
+
+static void bounded_numbers_stay_below_their_bound(void **state)
+{
+    (void)state;
+    int count[10] = {0};
+    for (uint64_t i = 0; i < DRAWS; i++) count[firn__rng_below(1, i, 10)]++;
+    for (int i = 0; i < 10; i++) assert_close(count[i], DRAWS / 10, 0, 5 * sqrt(DRAWS / 10.0));
+    assert_int_equal(firn__rng_below(1, 5, 1), 0);
+    assert_true(firn__rng_below(1, 5, UINT64_C(1) << 40) < UINT64_C(1) << 40);
+}
+
+static void a_shuffle_is_a_permutation_that_its_key_decides(void **state)
+{
+    (void)state;
+    enum { N = 1000 };
+    uint32_t a[N], b[N], seen[N] = {0};
+    for (uint32_t i = 0; i < N; i++) a[i] = b[i] = i;
+    firn__rng_shuffle(5, a, N);
+    firn__rng_shuffle(5, b, N);
+    assert_memory_equal(a, b, sizeof a);
+    int moved = 0;
+    for (uint32_t i = 0; i < N; i++) {
+        seen[a[i]]++;
+        moved += a[i] != i;
+    }
+    for (int i = 0; i < N; i++) assert_int_equal(seen[i], 1);
+    assert_true(moved > N - 20);
+    firn__rng_shuffle(6, b, N);
+    assert_true(memcmp(a, b, sizeof a) != 0);
+}
+
+static void random_bits_are_balanced_for_neighbouring_keys_and_indices(void **state)
+{
+    (void)state;
+    for (int bit = 0; bit < 32; bit++) {
+        int ones = 0, flips = 0, key_flips = 0;
+        for (uint32_t i = 0; i < 20000; i++) {
+            const uint32_t x = firn__rng_u32(9, i);
+            ones += x >> bit & 1;
+            flips += (x ^ firn__rng_u32(9, i + 1)) >> bit & 1;
+            key_flips += (x ^ firn__rng_u32(9 + (UINT64_C(1) << 32), i)) >> bit & 1;
+        }
+        assert_close(ones, 10000, 0, 400);
+        assert_close(flips, 10000, 0, 400);
+        assert_close(key_flips, 10000, 0, 400);
+    }
+}
+
+static void every_bit_of_the_data_and_its_length_reach_the_hash(void **state)
+{
+    (void)state;
+    unsigned char data[200];
+    test_fill_bytes(data, sizeof data, 1, 256);
+    for (size_t n = 1; n <= sizeof data; n += 13) {
+        const uint64_t hash = firn__hash(0, data, n);
+        assert_true(hash != firn__hash(1, data, n));
+        if (n < sizeof data) assert_true(hash != firn__hash(0, data, n + 1));
+        for (size_t bit = 0; bit < n * 8; bit++) {
+            data[bit / 8] ^= (unsigned char)(1u << bit % 8);
+            assert_true(hash != firn__hash(0, data, n));
+            data[bit / 8] ^= (unsigned char)(1u << bit % 8);
+        }
+        assert_true(hash == firn__hash(0, data, n));
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(uniform_numbers_fill_the_unit_interval_evenly),
+        cmocka_unit_test(normal_numbers_have_the_moments_and_tails_of_a_normal),
+        cmocka_unit_test(bounded_numbers_stay_below_their_bound),
+        cmocka_unit_test(a_shuffle_is_a_permutation_that_its_key_decides),
+        cmocka_unit_test(random_bits_are_balanced_for_neighbouring_keys_and_indices),
+        cmocka_unit_test(every_bit_of_the_data_and_its_length_reach_the_hash),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
