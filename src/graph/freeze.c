@@ -132,20 +132,6 @@ firn_status firn_select(const firn_model *m, const char *selector, bool *selecte
     return st;
 }
 
-firn_status firn_select(const firn_model *m, const char *selector, bool *selected, size_t *count)
-{
-    static const char what[] = "firn_select";
-    if (m == NULL) return FIRN_ERR_ARGUMENT;
-    if (selector == NULL) return firn__fail(m->ctx, FIRN_ERR_ARGUMENT, "%s: the selector is NULL", what);
-    firn__mask mask;
-    if (!mask_alloc(m, &mask)) return FIRN_ERR_MEMORY;
-    const firn_status st = select_all(m, what, selector, mask.bits);
-    for (size_t i = 0; st == FIRN_OK && selected != NULL && i < m->n_named; i++) selected[i] = mask.bits[i];
-    if (st == FIRN_OK && count != NULL) *count = count_named(m, mask.bits);
-    mask_free(m, &mask);
-    return st;
-}
-
 /* What a freeze call does: bits |= or &= the selection, or the selection itself; of nodes only if eval is meant. */
 typedef enum freeze_rule { RULE_FREEZE, RULE_FREEZE_EVAL, RULE_UNFREEZE, RULE_ONLY } freeze_rule;
 

@@ -92,6 +92,13 @@ firn_tensor *firn__tensor_add(firn_model *m, firn__tensor_kind kind, char *name,
 void firn__node_free(firn_ctx *ctx, firn__node *n);
 bool firn__dims_positive(firn_shape s, int from); /* rank in from..FIRN_MAX_RANK, dim[from..] at least 1 */
 
+/* What an optimizer asks of a plan: the gradient of a tensor (NULL as firn_plan_grad()); whether a backward has run whose
+ * gradients no step has used; and to mark them as used. */
+struct firn_plan;
+const float *firn__plan_grad(const struct firn_plan *plan, const firn_tensor *t);
+bool firn__plan_has_grads(const struct firn_plan *plan);
+void firn__plan_take_grads(struct firn_plan *plan);
+
 /* "[N, 784]"; text: at least FIRN__SHAPE_TEXT characters. Returns text. */
 #define FIRN__SHAPE_TEXT 96
 const char *firn__shape_text(firn_shape s, char *text);

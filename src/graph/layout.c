@@ -214,7 +214,7 @@ static void explain_no_features(firn__layout *l)
         if (l->slots[item->out].pure) continue;
         snprintf(l->why_no_features, room, "\"%.100s\" comes before any frozen layer and %s", name,
                  item->op->traits & FIRN_OP_RANDOM ? "draws random numbers" : "mixes the samples of a batch");
-        for (int k = 0; k < item->op->n_in; k++)
+        for (int k = item->op->n_in - 1; k >= 0; k--)
             if (item->in[k] >= 0 && firn__is_named(l->slots[item->in[k]].tensor) && !l->slots[item->in[k]].deep)
                 snprintf(l->why_no_features, room, "\"%.100s\" comes before any frozen layer and is not frozen", l->slots[item->in[k]].tensor->name);
         return;

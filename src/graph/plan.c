@@ -110,7 +110,7 @@ static firn_status plan_allocate(firn_plan *plan)
     const firn__layout *l = &plan->layout;
     plan->ready = false;
     plan->rows = 0;
-    plan->has_grads = false;
+    plan->has_grads = plan->new_grads = false;
     if (!block_fit(plan->ctx, &plan->arena, l->arena_bytes) || !block_fit(plan->ctx, &plan->grads, l->grads_bytes) ||
         !block_fit(plan->ctx, &plan->packed, l->packed_bytes))
         return FIRN_ERR_MEMORY;
@@ -221,7 +221,10 @@ const float *firn_plan_value(const firn_plan *plan, const firn_tensor *t)
     return copy >= 0 ? arena_at(plan, copy) : firn__slot_data(plan, slot);
 }
 
-float *firn__plan_grad(const firn_plan *plan, const firn_tensor *t)
+bool firn__plan_has_grads(const firn_plan *plan) { return plan->new_grads; }
+void firn__plan_take_grads(firn_plan *plan) { plan->new_grads = false; }
+
+const float *firn__plan_grad(const firn_plan *plan, const firn_tensor *t)
 {
     const int slot = plan->has_grads ? firn__layout_slot(&plan->layout, t) : FIRN__NONE;
     return slot < 0 ? NULL : param_grad_at(plan, &plan->layout.slots[slot]);

@@ -30,8 +30,8 @@ struct firn_plan {
     int rows;        /* of the last forward; 0: none since the plan was made anew */
     bool pending;    /* a forward waits for its backward; counted in model->pending */
     bool has_grads;  /* backward has run since */
+    bool new_grads;  /* and no optimizer has stepped with what it gave */
     char why[240];   /* for firn_plan_features_bound() */
-    uint64_t rounds; /* goes up with each backward: tells an optimizer that gradients are new */
 };
 
 /* Makes layout and memory fit the model's mask, if they do not. */
@@ -42,9 +42,6 @@ void firn__plan_bind_rows(firn_plan *plan, int rows);
 
 /* Where a slot's value lies; NULL if it never is in memory, or lies in the workers' arenas. */
 void *firn__slot_data(const firn_plan *plan, int slot);
-
-/* The gradient of t after backward; NULL if it is frozen or not reached. */
-float *firn__plan_grad(const firn_plan *plan, const firn_tensor *t);
 
 /* Runs the items; tail: only those above the frontier. */
 void firn__run_forward(firn_plan *plan, bool tail);

@@ -148,6 +148,6 @@ firn_status firn_plan_backward(firn_plan *plan)
     firn__run_backward(plan);
     firn_plan_forget(plan);
     plan->has_grads = true;
-    plan->rounds++;
+    plan->new_grads = true;
     return FIRN_OK;
 }
