@@ -1,40 +1,299 @@
 #include "conv.h"
 
+#include "alloc.h"
 #include "ref.h"
+
+/* Forward and the input gradient are one thing, a correlation: forward of x with the weights; the gradient of dy with
+ * the weights turned around, once for each phase of the stride. */
+typedef struct correlation {
+    firn__axis h, w;
+    int64_t in_channels, out_channels, groups;
+    bool depthwise;
+    int64_t images, in_image, out_image; /* floats from image to image */
+    int64_t out_row, out_pixel;          /* floats from output row to row, pixel to pixel */
+    const float *in, *packed;
+    float *out;
+    const firn__epilogue_args *epilogue;
+} correlation;
+
+/* Rows of the matrix that the weights of a group are packed as: taps, then input channels. */
+static int64_t depth_of(const correlation *c) { return c->h.taps * c->w.taps * (c->in_channels / c->groups); }
+
+/* Floats of all packed weights. */
+static bool packed_floats(const firn__tiles *tiles, const correlation *c, size_t *out)
+{
+    const int64_t group = c->out_channels / c->groups;
+    const int64_t columns = tiles == NULL || c->depthwise ? group : firn__tile_packed_columns(tiles, group);
+    size_t floats;
+    return firn__mul((size_t)columns, (size_t)depth_of(c), &floats) && firn__mul(floats, (size_t)c->groups, out);
+}
+
+static correlation forward_of(const firn__conv_args *v)
+{
+    return (correlation){.h = firn__conv_axis_h(v), .w = firn__conv_axis_w(v), .in_channels = v->c, .out_channels = v->o,
+                         .groups = v->groups, .depthwise = firn__conv_is_depthwise(v), .images = v->n,
+                         .in_image = v->h * v->w * v->c, .out_image = v->oh * v->ow * v->o, .out_row = v->ow * v->o, .out_pixel = v->o};
+}
+
+/* ---- the input gradient's phases: pixels phase, phase + stride ... of dx see every step-th tap only ---- */
+
+/* The taps k of an axis that reach pixel `phase`: from *last down by *by. */
+static firn__axis phase_of(const firn__axis *a, int64_t phase, int64_t *last, int64_t *by)
+{
+    int64_t p = a->stride, q = a->step; /* greatest common divisor in p */
+    while (q != 0) {
+        const int64_t r = p % q;
+        p = q, q = r;
+    }
+    *by = a->stride / p;
+    firn__axis out = {.out = phase < a->in ? firn__ceil_div(a->in - phase, a->stride) : 0, .in = a->out, .stride = 1,
+                      .step = a->step / p};
+    for (*last = a->taps - 1; *last >= 0; --*last) {
+        const int64_t offset = phase - a->origin - *last * a->step;
+        if (offset % a->stride != 0) continue;
+        out.taps = *last / *by + 1;
+        out.origin = offset / a->stride;
+        break;
+    }
+    return out;
+}
+
+typedef struct dx_phase {
+    correlation c;
+    int64_t last_h, by_h, last_w, by_w; /* which taps of the weights are the taps of c */
+} dx_phase;
+
+static dx_phase dx_phase_of(const firn__conv_args *v, int64_t ph, int64_t pw)
+{
+    const firn__axis h = firn__conv_axis_h(v), w = firn__conv_axis_w(v);
+    dx_phase p;
+    p.c = (correlation){.h = phase_of(&h, ph, &p.last_h, &p.by_h), .w = phase_of(&w, pw, &p.last_w, &p.by_w), .in_channels = v->o,
+                        .out_channels = v->c, .groups = v->groups, .depthwise = firn__conv_is_depthwise(v), .images = v->n,
+                        .in_image = v->oh * v->ow * v->o, .out_image = v->h * v->w * v->c, .out_row = v->stride * v->w * v->c,
+                        .out_pixel = v->stride * v->c};
+    return p;
+}
+
+/* ---- packing ---- */
+
+/* The weight of tap (th, tw) of the correlation from channel i of the group to channel j: weight[base + ...]. */
+typedef struct weight_view {
+    const float *first; /* tap 0, 0, both channels 0 of group 0 */
+    int64_t tap_h, tap_w, in, out, group;
+} weight_view;
+
+typedef struct conv_pack_job {
+    const firn__tiles *tiles;
+    const correlation *c;
+    weight_view w;
+    float *packed;
+} conv_pack_job;
+
+/* Panel by panel, or tap by tap for depthwise: columns first..first+columns-1 of group g, width apart. */
+static void pack_columns(const conv_pack_job *job, int64_t g, int64_t first, int64_t columns, int64_t width, float *to)
+{
+    const correlation *c = job->c;
+    const weight_view *w = &job->w;
+    const float *of_group = w->first + g * w->group + first * w->out;
+    for (int64_t th = 0; th < c->h.taps; th++)
+        for (int64_t tw = 0; tw < c->w.taps; tw++)
+            for (int64_t i = 0; i < c->in_channels / c->groups; i++, to += width) {
+                const float *from = of_group + th * w->tap_h + tw * w->tap_w + i * w->in;
+                for (int64_t j = 0; j < columns; j++) to[j] = from[j * w->out];
+                for (int64_t j = columns; j < width; j++) to[j] = 0;
+            }
+}
+
+static void pack_conv_panel(void *arg, int64_t part, int worker)
+{
+    (void)worker;
+    const conv_pack_job *job = arg;
+    const correlation *c = job->c;
+    const firn__tiles *tiles = job->tiles;
+    const int64_t group = c->out_channels / c->groups, panels = firn__ceil_div(group, tiles->panel);
+    const int64_t g = part / panels, j = part % panels * tiles->panel, columns = firn__min(tiles->panel, group - j);
+    float *to = job->packed + (g * firn__tile_packed_columns(tiles, group) + j) * depth_of(c);
+    pack_columns(job, g, j, columns, firn__tile_set_for(tiles, columns)->width, to);
+}
+
+static void pack_correlation(firn__crew crew, const correlation *c, const weight_view *w, float *packed)
+{
+    conv_pack_job job = {crew.ctx->kernels->tiles, c, *w, packed};
+    const int64_t group = c->out_channels / c->groups;
+    if (c->depthwise) { /* all channels are columns */
+        correlation all = *c;
+        all.in_channels = all.groups = 1;
+        job.c = &all;
+        job.w.out = w->group;
+        pack_columns(&job, 0, 0, c->out_channels, c->out_channels, packed);
+    } else firn__parallel(crew, c->groups * firn__ceil_div(group, job.tiles->panel), pack_conv_panel, &job);
+}
+
+static size_t phases_bytes(const firn__tiles *tiles, const firn__conv_args *v)
+{
+    size_t total = 0, floats;
+    for (int64_t phase = 0; phase < (int64_t)v->stride * v->stride; phase++) {
+        const dx_phase p = dx_phase_of(v, phase / v->stride, phase % v->stride);
+        if (!packed_floats(tiles, &p.c, &floats) || !firn__add(total, floats, &total)) return SIZE_MAX;
+    }
+    return total;
+}
 
 size_t firn__conv_packed_bytes(const firn_ctx *ctx, const firn__conv_args *v, bool with_dx)
 {
-    (void)with_dx;
-    return firn__gemm_packed_bytes(ctx, v->o, v->c / v->groups * v->kh * v->kw);
+    const firn__tiles *tiles = ctx->kernels->tiles;
+    const correlation c = forward_of(v);
+    size_t floats, bytes;
+    if (!packed_floats(tiles, &c, &floats)) return 0;
+    if (with_dx && tiles != NULL && !firn__add(floats, phases_bytes(tiles, v), &floats)) return 0;
+    return firn__mul(floats, sizeof(float), &bytes) && firn__round_up(bytes, 64, &bytes) ? bytes : 0;
 }
 
 void firn__conv_pack(firn__crew crew, const firn__conv_args *v, const float *weight, bool with_dx, float *packed)
 {
-    (void)crew, (void)with_dx;
-    firn__ref_conv_pack(v, weight, packed);
+    const firn__tiles *tiles = crew.ctx->kernels->tiles;
+    if (tiles == NULL) {
+        firn__ref_conv_pack(v, weight, packed);
+        return;
+    }
+    const int64_t taps = v->kh * v->kw, cg = v->c / v->groups, group = v->o / v->groups * cg * taps;
+    const correlation c = forward_of(v);
+    pack_correlation(crew, &c, &(weight_view){weight, v->kw, 1, taps, cg * taps, group}, packed);
+    size_t floats;
+    (void)packed_floats(tiles, &c, &floats);
+    if (!with_dx) return;
+    for (int64_t phase = 0; phase < (int64_t)v->stride * v->stride; phase++) {
+        packed += floats;
+        const dx_phase p = dx_phase_of(v, phase / v->stride, phase % v->stride);
+        const weight_view w = {weight + p.last_h * v->kw + p.last_w, -p.by_h * v->kw, -p.by_w, cg * taps, taps, group};
+        pack_correlation(crew, &p.c, &w, packed);
+        (void)packed_floats(tiles, &p.c, &floats);
+    }
 }
 
-size_t firn__conv_scratch_bytes(const firn_ctx *ctx, const firn__conv_args *v, bool with_dx, bool with_dw)
+/* ---- running ---- */
+
+typedef struct conv_job {
+    const firn__tiles *tiles;
+    const correlation *c;
+    firn__band band;
+    int64_t bands; /* of an image */
+    float *scratch;
+} conv_job;
+
+/* One row of output, from rows of input that can be read as if there were zeros on the sides. */
+static void correlate_row(const conv_job *job, firn__rows rows, int64_t i, float *out)
 {
-    (void)ctx, (void)v, (void)with_dx, (void)with_dw;
-    return 64;
+    const correlation *c = job->c;
+    const firn__tiles *tiles = job->tiles;
+    const int64_t in_group = c->in_channels / c->groups, out_group = c->out_channels / c->groups;
+    const bool one_run = c->w.step == 1 && c->groups == 1; /* the taps of a row lie side by side */
+    int64_t begin, end;
+    firn__axis_inside(&c->h, i, &begin, &end);
+    const int64_t row = begin < end ? i * c->h.stride + begin * c->h.step + c->h.origin - rows.first : 0;
+    const float *first = rows.at + row * job->band.pitch + (job->band.left + c->w.origin) * c->in_channels;
+    firn__tile t = {.a_row = c->w.stride * c->in_channels, .a_segment = c->h.step * job->band.pitch, .segments = end - begin,
+                    .ldc = c->out_pixel, .epilogue = c->epilogue};
+    if (c->depthwise) {
+        t.a_k = c->w.step * c->in_channels;
+        t.k = c->w.taps;
+        t.ldb = c->out_channels;
+        for (int64_t j = 0; j < c->out_channels; j += tiles->lanes) {
+            t.a = first + j;
+            t.b = c->packed + begin * c->w.taps * t.ldb + j;
+            t.c = out + j;
+            t.column = j;
+            t.columns = firn__min(tiles->lanes, c->out_channels - j);
+            firn__tile_run(&tiles->depthwise, &t, c->w.out);
+        }
+        return;
+    }
+    t.a_k = 1;
+    t.a_tap = c->w.step * c->in_channels;
+    t.taps = one_run ? 1 : c->w.taps;
+    t.k = one_run ? c->w.taps * in_group : in_group;
+    t.b_panel = tiles->panel * depth_of(c);
+    const firn__tile_set *widest = firn__tile_set_best(tiles, c->w.out, out_group);
+    for (int64_t g = 0; g < c->groups; g++) {
+        const float *packed = c->packed + g * firn__tile_packed_columns(tiles, out_group) * depth_of(c);
+        t.a = first + g * in_group;
+        for (int64_t j = 0, width; j < out_group; j += width) {
+            const firn__tile_set *set = out_group - j >= widest->width ? widest : firn__tile_set_for(tiles, out_group - j);
+            width = set->width;
+            t.ldb = firn__min(width, tiles->panel);
+            t.b = packed + j * depth_of(c) + begin * c->w.taps * in_group * t.ldb;
+            t.column = g * out_group + j;
+            t.c = out + t.column;
+            t.columns = firn__min(width, out_group - j);
+            firn__tile_run(set, &t, c->w.out);
+        }
+    }
+}
+
+static void correlate_band(void *arg, int64_t part, int worker)
+{
+    const conv_job *job = arg;
+    const correlation *c = job->c;
+    const int64_t image = part / job->bands, b = part % job->bands;
+    const int64_t begin = c->h.out * b / job->bands, end = c->h.out * (b + 1) / job->bands;
+    const firn__rows rows = firn__band_fill(job->tiles, &job->band, &c->h, &c->w, c->in_channels, c->in + image * c->in_image, begin, end,
+                                        job->scratch + worker * job->band.floats);
+    for (int64_t i = begin; i < end; i++) correlate_row(job, rows, i, c->out + image * c->out_image + i * c->out_row);
+}
+
+static void correlate(firn__crew crew, const correlation *c, float *scratch)
+{
+    if (c->h.out <= 0 || c->w.out <= 0) return;
+    conv_job job = {.tiles = crew.ctx->kernels->tiles, .c = c, .band = firn__band_plan(&c->h, &c->w, c->in_channels), .scratch = scratch};
+    job.bands = firn__ceil_div(c->h.out, job.band.rows);
+    const int64_t threads = firn__crew_size(crew);
+    if (c->images * job.bands < threads) job.bands = firn__min(firn__ceil_div(threads, c->images), c->h.out);
+    firn__parallel(crew, c->images * job.bands, correlate_band, &job);
 }
 
 void firn__conv_forward(firn__crew crew, const firn__conv_args *v, const float *x, const float *packed, float *y,
                         const firn__epilogue_args *epilogue, void *scratch)
 {
-    (void)scratch;
-    firn__ref_conv_forward(crew, v, x, packed, y, epilogue);
+    if (crew.ctx->kernels->tiles == NULL) {
+        firn__ref_conv_forward(crew, v, x, packed, y, epilogue);
+        return;
+    }
+    correlation c = forward_of(v);
+    c.in = x, c.packed = packed, c.out = y, c.epilogue = epilogue;
+    correlate(crew, &c, scratch);
 }
 
 void firn__conv_dx(firn__crew crew, const firn__conv_args *v, const float *dy, const float *packed, float *dx, void *scratch)
 {
-    (void)scratch;
-    firn__ref_conv_dx(crew, v, dy, packed, dx);
+    const firn__tiles *tiles = crew.ctx->kernels->tiles;
+    if (tiles == NULL) {
+        firn__ref_conv_dx(crew, v, dy, packed, dx);
+        return;
+    }
+    const correlation forward = forward_of(v);
+    size_t floats;
+    (void)packed_floats(tiles, &forward, &floats);
+    for (int64_t phase = 0; phase < (int64_t)v->stride * v->stride; phase++) {
+        packed += floats;
+        dx_phase p = dx_phase_of(v, phase / v->stride, phase % v->stride);
+        p.c.in = dy, p.c.packed = packed;
+        p.c.out = dx + (phase / v->stride * v->w + phase % v->stride) * v->c;
+        correlate(crew, &p.c, scratch);
+        (void)packed_floats(tiles, &p.c, &floats);
+    }
 }
 
-void firn__conv_dw(firn__crew crew, const firn__conv_args *v, const float *x, const float *dy, float *dw, float *db, void *scratch)
+size_t firn__conv_scratch_bytes(const firn_ctx *ctx, const firn__conv_args *v, bool with_dx, bool with_dw)
 {
-    (void)scratch;
-    firn__ref_conv_dw(crew, v, x, dy, dw, db);
+    const firn__axis h = firn__conv_axis_h(v), w = firn__conv_axis_w(v);
+    int64_t floats = firn__band_plan(&h, &w, v->c).floats;
+    for (int64_t phase = 0; with_dx && phase < (int64_t)v->stride * v->stride; phase++) {
+        const dx_phase p = dx_phase_of(v, phase / v->stride, phase % v->stride);
+        const int64_t more = firn__band_plan(&p.c.h, &p.c.w, v->o).floats;
+        if (more > floats) floats = more;
+    }
+    size_t bytes, dw = with_dw ? firn__conv_dw_scratch_bytes(ctx, v) : 64;
+    if (!firn__mul((size_t)floats, sizeof(float), &bytes)) return 0;
+    if (!firn__mul(bytes, (size_t)firn_ctx_threads(ctx), &bytes) || !firn__round_up(bytes, 64, &bytes)) return 0;
+    return bytes > dw ? bytes : dw;
 }

@@ -1,13 +1,46 @@
 /* conv.h: what the passes of a convolution share.
  * The chain of an element: forward: kh, kw, c ascending. dx: kh, kw descending (dy ascending), o ascending. dw: image,
  * oh, ow ascending. Kernel rows that fall outside the image are left out; in those that do not, taps outside take
- * part with a zero. With a stride, dx leaves out the taps that no output position has. */
+ * part with a zero. With a stride, dx leaves out the taps that no output position has.
+ * db: within a chunk pixel p of an image goes to sum p % 4; then (s0 + s1) + (s2 + s3). Chunks are added in order. */
 #ifndef FIRN_KERNELS_CONV_H
 #define FIRN_KERNELS_CONV_H
-#include "kernels.h"
+#include "table.h"
+
+/* One direction of a correlation: output i, tap t read input i * stride + t * step + origin. */
+typedef struct firn__axis {
+    int64_t out, in, taps, stride, step, origin;
+} firn__axis;
+
+/* Where the columns of a band of image rows are when there are zeros on its sides, which is where an axis reads
+ * beyond the input. */
+typedef struct firn__band {
+    int64_t left, right; /* zero pixels */
+    int64_t pitch;       /* floats of a row */
+    int64_t rows;        /* output rows of a full band */
+    int64_t floats;      /* of a full band; 0 if the image can be read in place */
+} firn__band;
 
 /* Into how many chunks of images a weight gradient is split, for threads; fixed by v. Chunk i: images n*i/chunks to
  * n*(i+1)/chunks. */
-static inline int64_t firn__conv_chunks(const firn__conv_args *v) { return v->n < 8 ? v->n : 8; }
+static inline int64_t firn__conv_chunks(const firn__conv_args *v) { return v->n < 1 ? 1 : v->n < 8 ? v->n : 8; }
+static inline bool firn__conv_is_depthwise(const firn__conv_args *v) { return v->groups > 1 && v->groups == v->c && v->c == v->o; }
+
+firn__axis firn__conv_axis_h(const firn__conv_args *v);
+firn__axis firn__conv_axis_w(const firn__conv_args *v);
+
+/* Taps begin..end-1 of output i are inside. */
+void firn__axis_inside(const firn__axis *a, int64_t i, int64_t *begin, int64_t *end);
+firn__band firn__band_plan(const firn__axis *h, const firn__axis *w, int64_t channels);
+/* Input rows that can be read as if there were zeros on their sides. */
+typedef struct firn__rows {
+    const float *at; /* input row `first`, column -left */
+    int64_t first;
+} firn__rows;
+/* Those of output rows begin..end-1. image: the whole of it, [in, in, channels]. */
+firn__rows firn__band_fill(const firn__tiles *tiles, const firn__band *band, const firn__axis *h, const firn__axis *w,
+                             int64_t channels, const float *image, int64_t begin, int64_t end, float *buffer);
+/* Floats of dw's scratch besides the bands. */
+size_t firn__conv_dw_scratch_bytes(const firn_ctx *ctx, const firn__conv_args *v);
 
 #endif

@@ -143,7 +143,7 @@ static float ref_db_of_chunk(const ref_pass *pass, int64_t n0, int64_t n1, int64
     const firn__conv_args *v = pass->v;
     const int64_t pixels = v->oh * v->ow;
     float lane[4] = {0};
-    for (int64_t p = n0 * pixels; p < n1 * pixels; p++) lane[(p - n0 * pixels) % 4] += pass->dy[p * v->o + o];
+    for (int64_t p = n0 * pixels; p < n1 * pixels; p++) lane[p % pixels % 4] += pass->dy[p * v->o + o];
     return (lane[0] + lane[1]) + (lane[2] + lane[3]);
 }
 
