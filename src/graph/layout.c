@@ -144,13 +144,18 @@ firn_status firn__layout_collect(firn__layout *l)
 
 static bool trains(const firn__layout *l, const firn__slot *s) { return s->tensor->kind == FIRN__PARAM && !firn__slot_frozen(l, s); }
 
+static bool has_grad(const firn__layout *l, const firn__item *item, int k)
+{
+    return item->in[k] >= 0 && l->slots[item->in[k]].need && !(item->op->no_grad >> k & 1);
+}
+
 static void sweep_need(firn__layout *l)
 {
     for (int i = 0; i < l->n_slots; i++) l->slots[i].need = trains(l, &l->slots[i]);
     for (int i = 0; i < l->n_items; i++) {
         const firn__item *item = &l->items[i];
         for (int k = 0; k < item->op->n_in; k++)
-            if (item->in[k] >= 0 && l->slots[item->in[k]].need) l->slots[item->out].need = true;
+            if (has_grad(l, item, k)) l->slots[item->out].need = true;
     }
 }
 
@@ -165,7 +170,7 @@ static firn_status sweep_want(firn__layout *l)
         firn__item *item = &l->items[i];
         if (!flows[item->out]) continue;
         for (int k = 0; k < item->op->n_in; k++) {
-            if (item->in[k] < 0 || !l->slots[item->in[k]].need) continue;
+            if (!has_grad(l, item, k)) continue;
             item->want |= 1u << k;
             item->keep |= item->op->reads[k];
             flows[item->in[k]] = true;
