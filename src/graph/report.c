@@ -23,7 +23,7 @@ static const firn_tensor *trained_below(const firn__layout *l, int slot)
         if (firn__is_named(s->tensor)) return s->tensor;
         const firn__item *item = &l->items[s->producer];
         slot = FIRN__NONE;
-        for (int k = 0; k < item->op->n_in; k++)
+        for (int k = item->op->n_in - 1; k >= 0; k--)
             if (item->in[k] >= 0 && l->slots[item->in[k]].need) slot = item->in[k];
     }
     return NULL;
