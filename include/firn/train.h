@@ -135,7 +135,7 @@ FIRN_API FIRN_MUST_USE firn_status firn_evaluate(firn_trainer *t, const firn_dat
 FIRN_API FIRN_MUST_USE firn_status firn_predict(firn_trainer *t, const firn_dataset *data, float *out);
 
 /* Ready-made event lists for a chain of layers, first to last. Each returns the number of events that the list has, and
- * writes them if capacity allows it; 0 for arguments out of range. layers: names, borrowed. */
+ * writes the first `capacity` of them; 0 for arguments out of range. layers: names, borrowed. */
 /* Howard, Ruder 2018: all but the last frozen, one more layer unfrozen every `every` epochs, from the last down; each
  * lower layer with its rate divided by `divide` (2.6 in the paper; 1: same rate). */
 FIRN_API size_t firn_gradual_unfreezing(const char *const *layers, size_t n, int every, float divide,

@@ -1,0 +1,139 @@
+#include <math.h>
+#include <string.h>
+
+#include "rig.h"
+
+static const firn_trainer_options wild = {.batch = 8, .optim = {.kind = FIRN_ADAM, .lr = 0.02f}};
+
+typedef struct best_log {
+    float best; /* val_loss */
+    int best_epoch, epochs;
+} best_log;
+
+static int watch(const firn_progress *p, void *user)
+{
+    best_log *log = user;
+    if (!p->epoch_end) return 0;
+    log->epochs = p->epoch;
+    if (log->best_epoch == 0 || p->val_loss < log->best) {
+        log->best = p->val_loss;
+        log->best_epoch = p->epoch;
+    }
+    return 0;
+}
+
+/* Validation labels that the training data contradict, so that learning makes it worse. */
+static void contradict(rig *r)
+{
+    for (int i = 2 * RIG_TRAIN; i < RIG_ROWS; i++) r->labels[i] = (uint8_t)((r->labels[i] + 1) % RIG_CLASSES);
+}
+
+static void it_stops_after_patience_and_restores_the_best_weights(void **state)
+{
+    (void)state;
+    static rig r;
+    rig_open(&r, RIG_PLAIN, &wild, 1);
+    contradict(&r);
+    best_log log = {0};
+    assert_ok(r.ctx, firn_fit(r.t, &r.data,
+                              &(firn_fit_options){
+                                  .epochs = 50, .validation = &r.val, .patience = 3, .on_progress = watch, .user = &log}));
+    assert_true(log.epochs < 50);
+    assert_int_equal(log.epochs, log.best_epoch + 3);
+    firn_metrics m;
+    assert_ok(r.ctx, firn_evaluate(r.t, &r.val, &m));
+    assert_close(m.loss, log.best, 1e-6, 0);
+    assert_null(firn_trainer_best_at(r.t, 0).data); /* not kept longer than needed */
+    rig_close(&r);
+}
+
+static void the_best_weights_come_back_after_the_last_epoch_too(void **state)
+{
+    (void)state;
+    static rig r;
+    rig_open(&r, RIG_PLAIN, &wild, 1);
+    contradict(&r);
+    best_log log = {0};
+    assert_ok(r.ctx, firn_fit(r.t, &r.data,
+                              &(firn_fit_options){
+                                  .epochs = 6, .validation = &r.val, .patience = 100, .on_progress = watch, .user = &log}));
+    assert_int_equal(log.epochs, 6);
+    assert_true(log.best_epoch < 6);
+    firn_metrics m;
+    assert_ok(r.ctx, firn_evaluate(r.t, &r.val, &m));
+    assert_close(m.loss, log.best, 1e-6, 0);
+    rig_close(&r);
+}
+
+static void without_patience_the_last_weights_stay(void **state)
+{
+    (void)state;
+    static rig r;
+    rig_open(&r, RIG_PLAIN, &wild, 1);
+    contradict(&r);
+    best_log log = {0};
+    assert_ok(r.ctx, firn_fit(r.t, &r.data,
+                              &(firn_fit_options){.epochs = 8, .validation = &r.val, .on_progress = watch, .user = &log}));
+    assert_int_equal(log.epochs, 8);
+    firn_metrics m;
+    assert_ok(r.ctx, firn_evaluate(r.t, &r.val, &m));
+    assert_true(m.loss > (double)log.best * 1.01);
+    rig_close(&r);
+}
+
+/* The layer is unfrozen and changed after the best epoch: it must come back as well. And so must running statistics. */
+static void what_was_unfrozen_after_the_best_epoch_comes_back(void **state)
+{
+    (void)state;
+    static rig r;
+    rig_open(&r, RIG_NORM, &wild, 1);
+    contradict(&r);
+    assert_ok(r.ctx, firn_freeze(r.m, "conv1,bn1", NULL));
+    best_log log = {0};
+    const firn_freeze_event event = {.epoch = 4, .unfreeze = true, .selector = "conv1,bn1"};
+    assert_ok(r.ctx, firn_fit(r.t, &r.data,
+                              &(firn_fit_options){.epochs = 12,
+                                                  .validation = &r.val,
+                                                  .patience = 100,
+                                                  .events = &event,
+                                                  .n_events = 1,
+                                                  .on_progress = watch,
+                                                  .user = &log}));
+    assert_true(log.best_epoch < 4);
+    firn_metrics m;
+    assert_ok(r.ctx, firn_evaluate(r.t, &r.val, &m));
+    assert_close(m.loss, log.best, 1e-6, 0);
+    rig_close(&r);
+}
+
+static void frozen_tensors_are_not_copied(void **state)
+{
+    (void)state;
+    static rig r;
+    rig_open(&r, RIG_PLAIN, &wild, 1);
+    assert_ok(r.ctx, firn_freeze(r.m, "conv1,conv2,fc1", NULL));
+    firn_trainer_position p = {.running = true, .samples = RIG_TRAIN};
+    assert_ok(r.ctx, firn_trainer_position_set(r.t, &p));
+    const float bias[RIG_CLASSES] = {1, 2, 3, 4};
+    assert_ok(r.ctx, firn_trainer_best_set(r.t, "fc2.bias", bias, RIG_CLASSES));
+    const firn_tensor_info best = firn_trainer_best_at(r.t, 0);
+    assert_string_equal(best.name, "fc2.bias");
+    assert_memory_equal(best.data, bias, sizeof bias);
+    assert_null(firn_trainer_best_at(r.t, 1).data);
+    assert_fails(r.ctx, FIRN_ERR_NAME, firn_trainer_best_set(r.t, "fc9", bias, RIG_CLASSES), "fc9");
+    assert_fails(r.ctx, FIRN_ERR_SHAPE, firn_trainer_best_set(r.t, "fc2.bias", bias, 3), "fc2.bias 4 3");
+    assert_int_equal(firn_trainer_best_set(NULL, "fc2.bias", bias, 4), FIRN_ERR_ARGUMENT);
+    rig_close(&r);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(it_stops_after_patience_and_restores_the_best_weights),
+        cmocka_unit_test(the_best_weights_come_back_after_the_last_epoch_too),
+        cmocka_unit_test(without_patience_the_last_weights_stay),
+        cmocka_unit_test(what_was_unfrozen_after_the_best_epoch_comes_back),
+        cmocka_unit_test(frozen_tensors_are_not_copied),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

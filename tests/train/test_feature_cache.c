@@ -1,0 +1,455 @@
+/* Each scenario is played twice, with and without the cache: the weights must have the same bits, and the figures and
+ * the report must say what the cache did. */
+#include <string.h>
+
+#include "rig.h"
+
+#define SGD .batch = 16, .optim = {.kind = FIRN_SGD, .lr = 0.05f, .momentum = 0.9f}
+static const firn_trainer_options usual = {SGD}, two_batches = {SGD, .accumulate = 2}, augmented = {SGD, .augmented = true},
+                                  no_room = {SGD, .cache_bytes = 700}, small = {SGD, .cache_bytes = 4000};
+
+typedef struct scenario {
+    const char *name;
+    void (*play)(rig *r);
+    rig_net net;
+    uint64_t served;   /* samples, training and validation */
+    size_t held;       /* samples at the end */
+    const char *words; /* of the report */
+    const firn_trainer_options *opt;
+} scenario;
+
+/* ---- steps of a play ---- */
+
+static void fit(rig *r, const firn_dataset *data, int epochs)
+{
+    assert_ok(r->ctx, firn_fit(r->t, data, &(firn_fit_options){.epochs = epochs}));
+}
+
+static void freeze(rig *r, const char *selector) { assert_ok(r->ctx, firn_freeze(r->m, selector, NULL)); }
+static void unfreeze(rig *r, const char *selector) { assert_ok(r->ctx, firn_unfreeze(r->m, selector, NULL)); }
+
+static void write_values(rig *r, const char *name, float value)
+{
+    float values[1024];
+    const size_t count = (size_t)firn_shape_count(firn_tensor_shape(firn_find(r->m, name)));
+    assert_true(count <= 1024);
+    test_fill(values, count, 99, -value, value);
+    assert_ok(r->ctx, firn_write(r->m, name, values, count));
+}
+
+static void fit_with_events(rig *r, int epochs, const firn_freeze_event *events, size_t n)
+{
+    assert_ok(r->ctx, firn_fit(r->t, &r->data, &(firn_fit_options){.epochs = epochs, .events = events, .n_events = n}));
+}
+
+/* ---- plays ---- */
+
+static void frozen_prefix(rig *r)
+{
+    freeze(r, "conv1,conv2");
+    fit(r, &r->data, 3);
+}
+
+static void nothing_frozen(rig *r) { fit(r, &r->data, 3); }
+
+static void only_the_head_is_frozen(rig *r)
+{
+    freeze(r, "fc2");
+    fit(r, &r->data, 3);
+}
+
+static void first_layer_only(rig *r)
+{
+    freeze(r, "conv1");
+    fit(r, &r->data, 3);
+}
+
+static void half_a_layer(rig *r)
+{
+    freeze(r, "conv1,conv2.weight"); /* conv2's bias trains: the frontier is below it */
+    fit(r, &r->data, 3);
+}
+
+static void memory_fails_while_filling(rig *r)
+{
+    freeze(r, "conv1,conv2");
+    fit(r, &r->data, 1);                     /* not filled: one epoch */
+    r->memory.fail_at = r->memory.calls + 3; /* the order, the table, and then the chunk */
+    fit(r, &r->data, 2);
+    assert_true(r->memory.calls >= r->memory.fail_at ||
+                strcmp(firn_trainer_cache(r->t).why_unused, "turned off by no_cache") == 0);
+    r->memory.fail_at = 0;
+}
+
+static void unfreeze_inside_the_prefix(rig *r)
+{
+    freeze(r, "conv1,conv2");
+    fit_with_events(r, 4, &(firn_freeze_event){.epoch = 3, .unfreeze = true, .selector = "conv1"}, 1);
+}
+
+static void unfreeze_the_top_of_the_prefix(rig *r)
+{
+    freeze(r, "conv1,conv2");
+    fit_with_events(r, 4, &(firn_freeze_event){.epoch = 3, .unfreeze = true, .selector = "conv2"}, 1);
+}
+
+static void unfreeze_in_the_middle_of_an_epoch(rig *r)
+{
+    freeze(r, "conv1,conv2");
+    fit_with_events(r, 3, &(firn_freeze_event){.step = 10, .unfreeze = true, .selector = "conv1"}, 1);
+}
+
+static void freeze_more_and_more(rig *r)
+{
+    const char *const layers[] = {"conv1", "conv2", "fc1"};
+    firn_freeze_event events[2];
+    assert_int_equal(firn_progressive_freezing(layers, 3, 2, events, 2), 2);
+    fit_with_events(r, 6, events, 2);
+}
+
+static void unfreeze_and_freeze_without_a_step(rig *r)
+{
+    freeze(r, "conv1,conv2");
+    fit(r, &r->data, 2);
+    unfreeze(r, "conv1");
+    freeze(r, "conv1");
+    fit(r, &r->data, 2);
+}
+
+static void train_the_prefix_between(rig *r)
+{
+    freeze(r, "conv1,conv2");
+    fit(r, &r->data, 2);
+    unfreeze(r, "conv1");
+    fit(r, &r->data, 1);
+    freeze(r, "conv1");
+    fit(r, &r->data, 2);
+}
+
+static void masks_pushed_and_popped(rig *r)
+{
+    freeze(r, "conv1,conv2");
+    fit(r, &r->data, 2);
+    assert_ok(r->ctx, firn_mask_push(r->m));
+    assert_ok(r->ctx, firn_freeze_only(r->m, "fc1", NULL));
+    fit(r, &r->data, 2);
+    assert_ok(r->ctx, firn_mask_pop(r->m));
+    fit(r, &r->data, 2);
+}
+
+static void write_into_the_prefix(rig *r)
+{
+    freeze(r, "conv1,conv2");
+    fit(r, &r->data, 2);
+    write_values(r, "conv1.weight", 0.3f);
+    fit(r, &r->data, 2);
+}
+
+static void write_above_the_frontier(rig *r)
+{
+    freeze(r, "conv1,conv2");
+    fit(r, &r->data, 2);
+    write_values(r, "fc1.weight", 0.2f);
+    fit(r, &r->data, 2);
+}
+
+static int write_in_step_eight(const firn_progress *p, void *user)
+{
+    if (p->epoch == 2 && p->step == 2) write_values(user, "conv2.bias", 0.5f);
+    return 0;
+}
+
+static void write_from_the_callback(rig *r)
+{
+    freeze(r, "conv1,conv2");
+    assert_ok(r->ctx,
+              firn_fit(r->t, &r->data, &(firn_fit_options){.epochs = 3, .on_progress = write_in_step_eight, .user = r}));
+}
+
+static void other_data(rig *r)
+{
+    freeze(r, "conv1,conv2");
+    fit(r, &r->data, 2);
+    fit(r, &r->other, 2);
+    fit(r, &r->data, 2);
+}
+
+static void other_rows_of_the_same_data(rig *r)
+{
+    static uint32_t rows[RIG_TRAIN];
+    freeze(r, "conv1,conv2");
+    for (uint32_t i = 0; i < RIG_TRAIN; i++) rows[i] = i;
+    const firn_dataset data = {RIG_TRAIN, r->feeds, 2, rows};
+    fit(r, &data, 2);
+    for (uint32_t i = 0; i < RIG_TRAIN; i++) rows[i] = RIG_TRAIN - 1 - i; /* the same array, another order */
+    fit(r, &data, 2);
+}
+
+static void data_rewritten_and_forgotten(rig *r)
+{
+    freeze(r, "conv1,conv2");
+    fit(r, &r->data, 2);
+    memmove(r->images, r->images + RIG_TRAIN * RIG_PIXELS, RIG_TRAIN * RIG_PIXELS);
+    firn_trainer_forget_features(r->t);
+    fit(r, &r->data, 2);
+}
+
+static void another_order(rig *r)
+{
+    freeze(r, "conv1,conv2");
+    fit(r, &r->data, 2);
+    assert_ok(r->ctx, firn_fit(r->t, &r->data, &(firn_fit_options){.epochs = 2, .no_shuffle = true}));
+}
+
+static void single_epochs(rig *r)
+{
+    freeze(r, "conv1,conv2");
+    for (int i = 0; i < 4; i++) fit(r, &r->data, 1);
+}
+
+static void one_epoch(rig *r)
+{
+    freeze(r, "conv1,conv2");
+    fit(r, &r->data, 1);
+}
+
+static void dropout_turned_off_in_the_prefix(rig *r)
+{
+    assert_ok(r->ctx, firn_freeze_eval(r->m, "conv1,conv2,drop1", NULL));
+    fit(r, &r->data, 3);
+}
+
+static void dropout_turned_off_and_on(rig *r)
+{
+    dropout_turned_off_in_the_prefix(r);
+    unfreeze(r, "drop1");
+    fit(r, &r->data, 2);
+}
+
+static void norm_frozen(rig *r)
+{
+    freeze(r, "conv1,bn1,conv2,bn2");
+    fit(r, &r->data, 3);
+}
+
+static void norm_statistics_run(rig *r)
+{
+    freeze(r, "conv1,bn1.weight,bn1.bias,conv2,bn2");
+    fit(r, &r->data, 3);
+}
+
+static void norm_statistics_frozen_affine_trains(rig *r)
+{
+    freeze(r, "conv1,bn1,conv2,bn2.running_*");
+    fit(r, &r->data, 3);
+}
+
+static void statistics_written(rig *r)
+{
+    norm_frozen(r);
+    write_values(r, "bn1.running_mean", 0.1f);
+    fit(r, &r->data, 2);
+}
+
+static void skip_across_the_frontier(rig *r)
+{
+    freeze(r, "conv1,conv2"); /* conv2's and conv1's outputs are both read above */
+    fit(r, &r->data, 3);
+}
+
+static void validated(rig *r)
+{
+    freeze(r, "conv1,conv2");
+    assert_ok(r->ctx, firn_fit(r->t, &r->data, &(firn_fit_options){.epochs = 3, .validation = &r->val, .patience = 3}));
+}
+
+static int stop_in_the_first_epoch(const firn_progress *p, void *user)
+{
+    (void)user;
+    return p->epoch == 1 && p->step == 4;
+}
+
+static void stopped_while_filling(rig *r)
+{
+    freeze(r, "conv1,conv2");
+    const firn_fit_options how = {.epochs = 3, .on_progress = stop_in_the_first_epoch};
+    assert_status(r->ctx, FIRN_STOPPED, firn_fit(r->t, &r->data, &how));
+    assert_ok(r->ctx, firn_fit(r->t, &r->data, &how));
+}
+
+static void evaluated_between(rig *r)
+{
+    freeze(r, "conv1,conv2");
+    fit(r, &r->data, 2);
+    firn_metrics m;
+    assert_ok(r->ctx, firn_evaluate(r->t, &r->val, &m));
+    fit(r, &r->data, 1);
+}
+
+enum { ALL = RIG_TRAIN };
+static const scenario scenarios[] = {
+    {"frozen prefix", frozen_prefix, RIG_PLAIN, 2 * ALL, ALL, "holds 90 samples; served 180 samples", &usual},
+    {"two batches a step", frozen_prefix, RIG_PLAIN, 2 * ALL, ALL, "served 180", &two_batches},
+    {"nothing frozen", nothing_frozen, RIG_PLAIN, 0, 0, "not used", &usual},
+    {"only the head frozen", only_the_head_is_frozen, RIG_PLAIN, 0, 0, "not used", &usual},
+    {"first layer only", first_layer_only, RIG_PLAIN, 2 * ALL, ALL, "served 180", &usual},
+    {"half a layer", half_a_layer, RIG_PLAIN, 2 * ALL, ALL, "served 180", &usual},
+    {"augmented", frozen_prefix, RIG_PLAIN, 0, 0, "not used differ between epochs", &augmented},
+    {"no room for the table", frozen_prefix, RIG_PLAIN, 0, 0, "not used budget", &no_room},
+    {"budget seen in the first batch", frozen_prefix, RIG_PLAIN, 0, 0, "not used 90 samples take about budget", &small},
+    {"memory fails while filling", memory_fails_while_filling, RIG_PLAIN, 0, 0, "not used memory ran out", &usual},
+    {"unfreeze inside", unfreeze_inside_the_prefix, RIG_PLAIN, ALL, 0, "not used", &usual},
+    {"unfreeze the top", unfreeze_the_top_of_the_prefix, RIG_PLAIN, 2 * ALL, ALL, "served 180", &usual},
+    {"unfreeze in mid-epoch", unfreeze_in_the_middle_of_an_epoch, RIG_PLAIN, 48, 0, "not used", &usual},
+    {"freeze more and more", freeze_more_and_more, RIG_PLAIN, 2 * ALL, ALL, "served 180", &usual},
+    {"unfreeze and freeze", unfreeze_and_freeze_without_a_step, RIG_PLAIN, 3 * ALL, ALL, "served 270", &usual},
+    {"train the prefix between", train_the_prefix_between, RIG_PLAIN, 2 * ALL, ALL, "served 180", &usual},
+    {"masks pushed and popped", masks_pushed_and_popped, RIG_PLAIN, 2 * ALL, ALL, "served 180", &usual},
+    {"write into the prefix", write_into_the_prefix, RIG_PLAIN, 2 * ALL, ALL, "served 180", &usual},
+    {"write above the frontier", write_above_the_frontier, RIG_PLAIN, 3 * ALL, ALL, "served 270", &usual},
+    {"write from the callback", write_from_the_callback, RIG_PLAIN, 32, ALL, "holds 90", &usual},
+    {"other data", other_data, RIG_PLAIN, 3 * ALL, ALL, "served 270", &usual},
+    {"other rows", other_rows_of_the_same_data, RIG_PLAIN, 2 * ALL, ALL, "served 180", &usual},
+    {"data rewritten", data_rewritten_and_forgotten, RIG_PLAIN, 2 * ALL, ALL, "served 180", &usual},
+    {"another order", another_order, RIG_PLAIN, 3 * ALL, ALL, "served 270", &usual},
+    {"single epochs", single_epochs, RIG_PLAIN, 2 * ALL, ALL, "served 180", &usual},
+    {"one epoch", one_epoch, RIG_PLAIN, 0, 0, "not used single epoch", &usual},
+    {"dropout inside", frozen_prefix, RIG_DROPOUT_INSIDE, 2 * ALL, ALL, "served 180", &usual},
+    {"dropout inside turned off", dropout_turned_off_in_the_prefix, RIG_DROPOUT_INSIDE, 2 * ALL, ALL, "served 180", &usual},
+    {"dropout turned off and on", dropout_turned_off_and_on, RIG_DROPOUT_INSIDE, 3 * ALL, ALL, "served 270", &usual},
+    {"norm frozen", norm_frozen, RIG_NORM, 2 * ALL, ALL, "served 180", &usual},
+    {"norm statistics run", norm_statistics_run, RIG_NORM, 2 * ALL, ALL, "served 180", &usual},
+    {"norm affine trains", norm_statistics_frozen_affine_trains, RIG_NORM, 2 * ALL, ALL, "served 180", &usual},
+    {"statistics written", statistics_written, RIG_NORM, 3 * ALL, ALL, "served 270", &usual},
+    {"skip across the frontier", skip_across_the_frontier, RIG_SKIP, 2 * ALL, ALL, "served 180", &usual},
+    {"validated", validated, RIG_PLAIN, 2 * (ALL + RIG_VAL), ALL + RIG_VAL, "holds 120 samples; served 240", &usual},
+    {"stopped while filling", stopped_while_filling, RIG_PLAIN, 2 * ALL, ALL, "served 180", &usual},
+    {"evaluated between", evaluated_between, RIG_PLAIN, 2 * ALL, ALL, "served 180", &usual},
+};
+
+static firn_trainer_options without_cache(const firn_trainer_options *opt)
+{
+    firn_trainer_options off = *opt;
+    off.no_cache = true;
+    return off;
+}
+
+static void assert_report_has(const rig *r, const char *words, const char *name)
+{
+    char list[160], *save = list;
+    snprintf(list, sizeof list, "%s", words);
+    const char *report = rig_report(r);
+    for (char *word = strtok(save, " "); word != NULL; word = strtok(NULL, " "))
+        if (strstr(report, word) == NULL) fail_msg("%s: \"%s\" is not in the report:\n%s", name, word, report);
+}
+
+static void play(const scenario *s)
+{
+    static rig with, without;
+    const firn_trainer_options off = without_cache(s->opt);
+    rig_open(&with, s->net, s->opt, 2);
+    rig_open(&without, s->net, &off, 1);
+    s->play(&with);
+    s->play(&without);
+    rig_assert_equal(&with, &without);
+    assert_int_equal(firn_trainer_cache(without.t).served, 0);
+    const firn_cache_stats stats = firn_trainer_cache(with.t);
+    if (stats.served != s->served || stats.samples != s->held)
+        fail_msg("%s: served %llu (expected %llu), holds %zu (expected %zu)", s->name, (unsigned long long)stats.served,
+                 (unsigned long long)s->served, stats.samples, s->held);
+    assert_int_equal(stats.bytes > 0, s->held > 0);
+    assert_int_equal(stats.flops_saved > 0, s->served > 0);
+    assert_report_has(&with, s->words, s->name);
+    rig_close(&with);
+    rig_close(&without);
+}
+
+static void training_from_the_cache_gives_the_same_bits(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < sizeof scenarios / sizeof *scenarios; i++) play(&scenarios[i]);
+}
+
+static void the_budget_is_kept_whatever_it_is(void **state)
+{
+    (void)state;
+    static rig with, without;
+    const firn_trainer_options off = without_cache(&usual);
+    rig_open(&without, RIG_PLAIN, &off, 1);
+    frozen_prefix(&without);
+    for (size_t budget = 500; budget < 20000; budget = budget * 5 / 4) {
+        firn_trainer_options opt = usual;
+        opt.cache_bytes = budget;
+        rig_open(&with, RIG_PLAIN, &opt, 1);
+        frozen_prefix(&with);
+        const firn_cache_stats stats = firn_trainer_cache(with.t);
+        assert_true(stats.bytes <= budget);
+        assert_int_equal(stats.why_unused == NULL, stats.served > 0);
+        rig_assert_equal(&with, &without);
+        rig_close(&with);
+    }
+    rig_close(&without);
+}
+
+/* Of two data sets the one that comes first has the budget. */
+static void validation_goes_without_where_only_the_training_data_fit(void **state)
+{
+    (void)state;
+    static rig with, without;
+    const firn_trainer_options off = without_cache(&usual);
+    rig_open(&with, RIG_PLAIN, &usual, 1);
+    validated(&with);
+    const size_t enough = firn_trainer_cache(with.t).bytes;
+    rig_close(&with);
+    rig_open(&without, RIG_PLAIN, &off, 1);
+    validated(&without);
+    firn_trainer_options opt = usual;
+    opt.cache_bytes = enough - 1000;
+    rig_open(&with, RIG_PLAIN, &opt, 1);
+    validated(&with);
+    assert_int_equal(firn_trainer_cache(with.t).served, 2 * ALL);
+    rig_assert_equal(&with, &without);
+    rig_close(&with);
+    rig_close(&without);
+}
+
+/* Wherever memory runs out, the cache gives way or the call fails, and then the trainer still works. */
+static void failing_allocations_never_change_the_result(void **state)
+{
+    (void)state;
+    static rig with, without;
+    const firn_trainer_options off = without_cache(&usual);
+    rig_open(&without, RIG_PLAIN, &off, 1);
+    validated(&without);
+    bool reached = true;
+    for (size_t n = 1; reached; n++) {
+        rig_open(&with, RIG_PLAIN, &usual, 1);
+        freeze(&with, "conv1,conv2");
+        with.memory.fail_at = with.memory.calls + n;
+        const firn_status st =
+            firn_fit(with.t, &with.data, &(firn_fit_options){.epochs = 3, .validation = &with.val, .patience = 3});
+        reached = with.memory.calls >= with.memory.fail_at;
+        with.memory.fail_at = 0;
+        if (st == FIRN_OK) {
+            rig_assert_equal(&with, &without);
+            assert_string_equal(firn_message(with.ctx), "");
+        } else {
+            assert_int_equal(st, FIRN_ERR_MEMORY);
+            firn_clear_error(with.ctx);
+            fit(&with, &with.data, 2);
+        }
+        rig_close(&with);
+    }
+    rig_close(&without);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(training_from_the_cache_gives_the_same_bits),
+        cmocka_unit_test(the_budget_is_kept_whatever_it_is),
+        cmocka_unit_test(validation_goes_without_where_only_the_training_data_fit),
+        cmocka_unit_test(failing_allocations_never_change_the_result),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
