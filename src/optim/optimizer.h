@@ -56,10 +56,4 @@ bool firn__optim_slot_fill(firn_optimizer *o, size_t i);
 bool firn__optim_slot_sum(firn_optimizer *o, size_t i);
 void firn__optim_slot_clear(firn_optimizer *o, firn__slot *slot); /* back to step 0; the rate stays */
 
-/* What the optimizer asks of a plan: the gradient of a tensor (NULL as firn_plan_grad()); whether a backward has run
- * whose gradients no step has used yet; and to mark them as used. */
-const float *firn__plan_grad(const firn_plan *plan, const firn_tensor *t);
-bool firn__plan_has_grads(const firn_plan *plan);
-void firn__plan_take_grads(firn_plan *plan);
-
 #endif

@@ -44,9 +44,27 @@ void firn__cache_start(firn__cache *c, uint64_t data_id, size_t count, size_t bu
     c->fill = again || same;
 }
 
+/* Asking a plan may need memory; that there is none is no error of the training. */
+static uint64_t ask_version(const firn__cache *c, const firn_plan *plan)
+{
+    const bool clean = firn_last_error(c->ctx) == FIRN_OK;
+    const uint64_t version = firn_plan_features_version(plan);
+    if (clean) firn_clear_error(c->ctx);
+    return version;
+}
+
+static uint64_t ask_flops_a_sample(const firn__cache *c, const firn_plan *plan)
+{
+    const bool clean = firn_last_error(c->ctx) == FIRN_OK;
+    firn_cost now = {0};
+    const firn_status st = firn_plan_cost(plan, &now, NULL);
+    if (clean) firn_clear_error(c->ctx);
+    return st == FIRN_OK ? now.flops_cached / (uint64_t)firn_plan_batch(plan) : 0;
+}
+
 bool firn__cache_valid(firn__cache *c, const firn_plan *plan)
 {
-    const uint64_t version = firn_plan_features_version(plan);
+    const uint64_t version = ask_version(c, plan);
     if (version != c->version) {
         firn__cache_clear(c);
         c->version = version;
@@ -133,9 +151,7 @@ void firn__cache_fill(firn__cache *c, const firn_plan *plan, const firn__batch *
 
 void firn__cache_count(firn__cache *c, const firn_plan *plan, int rows)
 {
-    firn_cost now;
-    if (c->flops_a_sample == 0 && firn_plan_cost(plan, &now, NULL) == FIRN_OK)
-        c->flops_a_sample = now.flops_cached / (uint64_t)firn_plan_batch(plan);
+    if (c->flops_a_sample == 0) c->flops_a_sample = ask_flops_a_sample(c, plan);
     c->served += (uint64_t)rows;
     c->flops_saved += c->flops_a_sample * (uint64_t)rows;
 }
