@@ -12,6 +12,8 @@ typedef struct firn_plan_options {
     firn_mode mode;
     int batch;            /* capacity in rows; required, at least 1 */
     firn_tensor *watch;   /* one more tensor whose value can be read after forward (the logits beside the loss), or NULL */
+    bool features;        /* firn_plan_features_pack() and firn_plan_forward_features() will be called: their values are
+                           * kept in memory for the whole batch */
     bool layer_by_layer;  /* never depth first: for measuring. The bits are the same */
 } firn_plan_options;
 
@@ -91,11 +93,13 @@ FIRN_API size_t firn_plan_features_bound(const firn_plan *plan, const char **why
 /* Changes whenever packed features taken before are no longer what forward would compute. */
 FIRN_API uint64_t firn_plan_features_version(const firn_plan *plan);
 
-/* After a forward: packs row's features into dst (at least the bound's bytes); returns the bytes used. Lossless. */
+/* After a forward of a plan made with options.features: packs row's features into dst (at least the bound's bytes); returns the bytes used. Lossless.
+ * 0: nothing to pack, or not such a plan. */
 FIRN_API size_t firn_plan_features_pack(const firn_plan *plan, int row, void *dst);
 
 /* firn_plan_forward() with the part below the frontier replaced by features[row], packed by this plan under this
- * version. feeds: the inputs that the rest still needs (others may be left out). Same bits as firn_plan_forward(). */
+ * version. feeds: the inputs that the rest still needs (others may be left out). Same bits as firn_plan_forward().
+ * Errors  as firn_plan_forward(); FIRN_ERR_STATE: nothing to cache, or not made with options.features */
 FIRN_API FIRN_MUST_USE firn_status firn_plan_forward_features(firn_plan *plan, const void *const *features,
                                                               const firn_feed *feeds, size_t n_feeds, int rows);
 

@@ -9,7 +9,7 @@
 static int only_reader(const firn__layout *l, int slot)
 {
     const firn__slot *s = &l->slots[slot];
-    if (s->readers != 1 || s->output || s->frontier) return FIRN__NONE;
+    if (s->readers != 1 || s->output || s->held) return FIRN__NONE;
     for (int j = s->producer + 1; j < l->n_items; j++)
         if (l->items[j].in[0] == slot) return (l->items[j].keep & FIRN_READS_IN(0)) ? FIRN__NONE : j;
     return FIRN__NONE;

@@ -242,6 +242,7 @@ static firn_status sweep_frontier(firn__layout *l)
             if (in->producer >= 0 && in->deep && !l->slots[item->out].pure) in->frontier = true;
         }
     }
+    for (int i = 0; i < l->n_slots; i++) l->slots[i].held = l->slots[i].frontier && l->options.features;
     bool *live = firn__layout_alloc(l, (size_t)l->n_slots, sizeof *live);
     if (live == NULL) return FIRN_ERR_MEMORY;
     for (int i = 0; i < l->n_slots; i++) live[i] = l->slots[i].output;

@@ -45,8 +45,8 @@ static void find_last_reads(firn__layout *l)
 {
     for (int i = 0; i < l->n_slots; i++) {
         const firn__slot *s = &l->slots[i];
-        if (s->frontier) note_read(l, i, firn__end_slot(l));
-        if (s->output) note_read(l, i, firn__last_slot(l));
+        if (s->held) note_read(l, i, firn__end_slot(l));
+        if (s->output) note_read(l, i, l->options.mode == FIRN_TRAIN ? firn__last_slot(l) : firn__end_slot(l));
     }
     for (int i = 0; i < l->n_items; i++) {
         const firn__item *item = &l->items[i];
@@ -62,7 +62,7 @@ static void find_last_reads(firn__layout *l)
 static bool in_place(const firn__layout *l, int i)
 {
     const firn__item *item = &l->items[i];
-    if (!(item->op->traits & FIRN_OP_INPLACE) || item->leader >= 0 || l->slots[item->out].frontier) return false;
+    if (!(item->op->traits & FIRN_OP_INPLACE) || item->leader >= 0 || l->slots[item->out].held) return false;
     const firn__slot *in = &l->slots[item->in[0]], *base = &l->slots[in->base];
     for (int k = 1; k < item->op->n_in; k++)
         if (item->in[k] >= 0 && l->slots[item->in[k]].base == in->base) return false;
@@ -94,17 +94,17 @@ static firn_status add_values(firn__layout *l)
     for (int i = 0; i < l->n_slots; i++) {
         firn__slot *s = &l->slots[i];
         if (s->base != i || firn__is_named(s->tensor) || (s->producer >= 0 && fused_away(l, s->producer))) continue;
-        const int first = s->producer < 0 || s->frontier ? 0 : firn__forward_slot(firn__writer(l, s->producer));
+        const int first = s->producer < 0 || s->held ? 0 : firn__forward_slot(firn__writer(l, s->producer));
         s->value = buffer_add(l, s->bytes, first, s->last_read);
         if (s->value < 0) return FIRN_ERR_MEMORY;
     }
     for (int i = 0; i < l->n_slots; i++) {
         firn__slot *s = &l->slots[i];
         const int base = l->slots[s->base].value;
-        if (s->frontier && base >= 0) buffer_extend(l, base, 0); /* a view at the frontier: filled before forward starts */
+        if (s->held && base >= 0) buffer_extend(l, base, 0); /* a view at the frontier: filled before forward starts */
         const firn_shape *f = &s->shape;
         if (!s->output || f->rank != 4 || f->dim[1] == 1 || f->dim[2] * f->dim[3] == 1) continue;
-        s->copy = buffer_add(l, s->bytes, firn__end_slot(l), firn__last_slot(l));
+        s->copy = buffer_add(l, s->bytes, firn__end_slot(l), s->last_read);
         if (s->copy < 0) return FIRN_ERR_MEMORY;
     }
     return FIRN_OK;
@@ -254,7 +254,7 @@ static firn_status localise(firn__layout *l)
         const firn__slot *s = &l->slots[i];
         const int b = l->slots[s->base].value;
         if (b < 0) continue;
-        const int region = s->producer >= 0 && !s->output && !s->frontier ? region_of_item(l, s->producer) : FIRN__NONE;
+        const int region = s->producer >= 0 && !s->output && !s->held ? region_of_item(l, s->producer) : FIRN__NONE;
         home[b] = home[b] == UNSEEN || home[b] == region ? region : FIRN__NONE;
     }
     for (int i = 0; i < l->n_items; i++)

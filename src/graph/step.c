@@ -118,6 +118,7 @@ firn_status firn_plan_forward_features(firn_plan *plan, const void *const *featu
     static const char what[] = "firn_plan_forward_features";
     if (plan == NULL) return FIRN_ERR_ARGUMENT;
     if (features == NULL) return firn__fail(plan->ctx, FIRN_ERR_ARGUMENT, "%s: features is NULL", what);
+    if (!plan->options.features) return firn__fail(plan->ctx, FIRN_ERR_STATE, "%s: the plan was made without options.features", what);
     const char *why;
     if (firn_plan_features_bound(plan, &why) == 0) return firn__fail(plan->ctx, FIRN_ERR_STATE, "%s: nothing can be cached: %s", what, why);
     return forward(plan, what, features, feeds, n_feeds, rows);

@@ -7,7 +7,11 @@ static firn_status ensure_runner(firn_trainer *t, firn__runner *r, firn_tensor *
     return firn__runner_ensure(
         r, t->ctx, root,
         &(firn_plan_options){
-            .mode = FIRN_EVAL, .batch = t->opt.batch, .watch = watch, .layer_by_layer = t->opt.layer_by_layer});
+            .mode = FIRN_EVAL,
+            .batch = t->opt.batch,
+            .watch = watch,
+            .features = r == &t->eval && !t->opt.no_cache && !t->opt.augmented,
+            .layer_by_layer = t->opt.layer_by_layer});
 }
 
 /* The i-th batch of the data in order; rows 0 behind the last. */

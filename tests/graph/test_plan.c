@@ -48,7 +48,7 @@ static void finish(net *n)
 static firn_plan *make_plan(net *n, firn_tensor *root, firn_mode mode, bool layer_by_layer)
 {
     firn_plan *plan;
-    assert_ok(n->ctx, firn_plan_create(&plan, root, &(firn_plan_options){.mode = mode, .batch = BATCH, .watch = root == n->loss ? n->logits : NULL,
+    assert_ok(n->ctx, firn_plan_create(&plan, root, &(firn_plan_options){.mode = mode, .batch = BATCH, .watch = root == n->loss ? n->logits : NULL, .features = true,
                                                                          .layer_by_layer = layer_by_layer}));
     return plan;
 }
