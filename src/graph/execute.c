@@ -13,7 +13,7 @@ static firn_op_run item_run(const firn_plan *plan, int i)
     const firn__bound *b = &plan->bound[i];
     return (firn_op_run){.in = b->in, .out = &b->out, .attr = item->node->attr, .saved = b->saved, .scratch = b->scratch,
                          .prepared = b->prepared, .training = item->training, .frozen = item->frozen, .want = item->want,
-                         .rng_key = firn__rng_mix(firn__rng_mix(plan->ctx->seed, plan->step), item->node->index),
+                         .rng_key = firn__rng_mix(firn__rng_mix(plan->ctx->seed, plan->drawn), item->node->index),
                          .dout = &b->dout, .din = b->din, .epilogue = &b->epilogue, .ctx = plan->ctx, .op = item->op,
                          .names = item->node->in, .worker = -1};
 }

@@ -27,6 +27,7 @@ struct firn_plan {
     bool ready; /* the layout is that of the mask, and the blocks are there */
 
     uint64_t step;   /* forwards of a training plan so far */
+    uint64_t drawn;  /* the step of the last forward: its backward draws the same numbers again */
     int rows;        /* of the last forward; 0: none since the plan was made anew */
     bool pending;    /* a forward waits for its backward; counted in model->pending */
     bool has_grads;  /* backward has run since */

@@ -98,6 +98,7 @@ static firn_status forward(firn_plan *plan, const char *what, const void *const 
     st = check_values(plan, tail);
     if (st != FIRN_OK) return st;
     if (tail) firn__features_unpack(plan, features);
+    plan->drawn = plan->step;
     firn__run_forward(plan, tail);
     if (plan->options.mode != FIRN_TRAIN) return FIRN_OK;
     plan->step++;

@@ -326,6 +326,30 @@ static void dropout_inside_an_evaluated_layer_is_off(void **state)
     finish(&n);
 }
 
+static void backward_draws_the_numbers_of_its_forward(void **state)
+{
+    (void)state;
+    enum { WIDTH = 64 };
+    test_memory memory = {0};
+    firn_ctx *ctx = test_ctx(&memory, 1, NULL);
+    firn_model *m = firn_model_create(ctx);
+    firn_tensor *x = firn_input(m, "x", FIRN_F32, FIRN_SHAPE(FIRN_BATCH, 1)), *y = firn_input(m, "y", FIRN_F32, FIRN_SHAPE(FIRN_BATCH, WIDTH));
+    firn_tensor *dropped = firn_dropout(firn_nn_linear(x, "fc", &(firn_nn_linear_cfg){.out = WIDTH}), 0.5f);
+    firn_plan *plan;
+    assert_ok(ctx, firn_plan_create(&plan, firn_mse(dropped, y), &(firn_plan_options){.batch = 1, .watch = dropped}));
+    const float one = 1, far[WIDTH] = {[0] = 0};
+    for (int step = 0; step < 3; step++) {
+        assert_ok(ctx, firn_plan_forward(plan, (firn_feed[]){{"x", &one}, {"y", far}}, 2, 1));
+        firn_plan_set_step(plan, 77); /* of the next forward */
+        assert_ok(ctx, firn_plan_backward(plan));
+        const float *value = firn_plan_value(plan, dropped), *grad = firn_plan_grad(plan, "fc.bias");
+        for (int i = 0; i < WIDTH; i++) assert_true((value[i] != 0) == (grad[i] != 0));
+    }
+    firn_plan_destroy(plan);
+    firn_ctx_destroy(ctx);
+    assert_all_freed(&memory);
+}
+
 static void feeds_are_checked_before_anything_runs(void **state)
 {
     (void)state;
@@ -359,6 +383,7 @@ int main(void)
         cmocka_unit_test(freezing_costs_less_and_the_report_says_so_before_any_step),
         cmocka_unit_test(a_step_after_the_first_allocates_nothing),
         cmocka_unit_test(dropout_inside_an_evaluated_layer_is_off),
+        cmocka_unit_test(backward_draws_the_numbers_of_its_forward),
         cmocka_unit_test(feeds_are_checked_before_anything_runs),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
