@@ -26,7 +26,6 @@ static void gradients_agree_with_differences_for_every_thread_count(void **state
     (void)state;
     check_all(NULL, 2);
     check_all(NULL, 3);
-    check_all(NULL, 8);
 }
 
 static void every_operator_has_cases_and_there_are_300_checks(void **state)
