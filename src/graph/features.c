@@ -72,6 +72,7 @@ static float *frontier_row(const firn_plan *plan, int slot, int row)
 size_t firn_plan_features_pack(const firn_plan *plan, int row, void *dst)
 {
     if (plan == NULL || dst == NULL || row < 0 || row >= plan->rows || !plan->options.features) return 0;
+    if (plan->mask_version != plan->model->mask_version) return 0; /* the bound is that of other features */
     unsigned char *at = dst;
     for (int i = 0; i < plan->layout.n_slots; i++) {
         const firn__slot *s = &plan->layout.slots[i];

@@ -93,16 +93,20 @@ static firn_status forward(firn_plan *plan, const char *what, const void *const 
     firn_status st = firn__plan_refresh(plan);
     if (st == FIRN_OK) st = check_feeds(plan, what, feeds, n_feeds, tail);
     if (st != FIRN_OK) return st;
+    firn_plan_forget(plan); /* from here on the values of the forward before are lost */
     firn__plan_bind_rows(plan, rows);
     take_feeds(plan, feeds, n_feeds);
     st = check_values(plan, tail);
-    if (st != FIRN_OK) return st;
+    if (st != FIRN_OK) {
+        plan->rows = 0;
+        return st;
+    }
     if (tail) firn__features_unpack(plan, features);
     plan->drawn = plan->step;
     firn__run_forward(plan, tail);
     if (plan->options.mode != FIRN_TRAIN) return FIRN_OK;
     plan->step++;
-    if (plan->layout.trainable && !plan->pending) {
+    if (plan->layout.trainable) {
         plan->pending = true;
         plan->model->pending++;
     }

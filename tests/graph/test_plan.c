@@ -370,6 +370,42 @@ static void feeds_are_checked_before_anything_runs(void **state)
     finish(&n);
 }
 
+static void a_refused_forward_leaves_nothing_to_read_or_to_go_back_through(void **state)
+{
+    (void)state;
+    net n;
+    build(&n, 1, NULL, 0);
+    firn_plan *plan = make_plan(&n, n.loss, FIRN_TRAIN, false);
+    run_forward(&n, plan, 0, BATCH);
+    n.labels[3] = CLASSES;
+    const firn_feed feeds[] = {{"image", n.pixels}, {"label", n.labels}};
+    assert_fails(n.ctx, FIRN_ERR_ARGUMENT, firn_plan_forward(plan, feeds, 2, BATCH), "label");
+    assert_null(firn_plan_value(plan, NULL));
+    assert_fails(n.ctx, FIRN_ERR_STATE, firn_plan_backward(plan), "firn_plan_forward");
+    assert_ok(n.ctx, firn_freeze(n.m, "conv1", NULL));
+    firn_plan_destroy(plan);
+    finish(&n);
+}
+
+static void features_of_another_mask_are_not_packed(void **state)
+{
+    (void)state;
+    net n;
+    unsigned char room[1 << 14];
+    build(&n, 1, NULL, 0);
+    firn_plan *plan;
+    assert_ok(n.ctx, firn_plan_create(&plan, n.logits, &(firn_plan_options){.mode = FIRN_EVAL, .batch = BATCH, .features = true}));
+    assert_ok(n.ctx, firn_freeze(n.m, "conv1", NULL));
+    run_forward(&n, plan, 0, BATCH);
+    assert_true(firn_plan_features_pack(plan, 0, room) > 0);
+    assert_ok(n.ctx, firn_freeze(n.m, "conv2", NULL));
+    assert_int_equal(firn_plan_features_pack(plan, 0, room), 0);
+    run_forward(&n, plan, 0, BATCH);
+    assert_true(firn_plan_features_pack(plan, 0, room) > 0);
+    firn_plan_destroy(plan);
+    finish(&n);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -385,6 +421,8 @@ int main(void)
         cmocka_unit_test(dropout_inside_an_evaluated_layer_is_off),
         cmocka_unit_test(backward_draws_the_numbers_of_its_forward),
         cmocka_unit_test(feeds_are_checked_before_anything_runs),
+        cmocka_unit_test(a_refused_forward_leaves_nothing_to_read_or_to_go_back_through),
+        cmocka_unit_test(features_of_another_mask_are_not_packed),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
