@@ -1,6 +1,5 @@
 /* Every vector kernel, on every instruction set, over random shapes; pointers of any alignment, forbidden memory behind
  * every buffer. */
-#include "table.h"
 #include "vector_try.h"
 
 enum { SHAPES = 2000 };
@@ -70,11 +69,7 @@ static void nan_survives_relu_and_wins_in_max_pool(void **state)
 
 int main(void)
 {
-    for (const char *const *isa = test_isas(); *isa != NULL; isa++) {
-        try_contexts[try_count] = test_ctx(NULL, 1, *isa);
-        try_sets[try_count] = try_contexts[try_count]->kernels->vector;
-        try_count++;
-    }
+    try_open();
     const struct CMUnitTest tests[] = {
 #define FIRN_X(name, type, work) cmocka_unit_test(name##_agrees),
         FIRN__VECTOR_MAP(FIRN_X) FIRN_X(pack, , )
@@ -83,6 +78,6 @@ int main(void)
         cmocka_unit_test(nan_survives_relu_and_wins_in_max_pool),
     };
     const int failed = cmocka_run_group_tests(tests, NULL, NULL);
-    for (size_t s = 0; s < try_count; s++) firn_ctx_destroy(try_contexts[s]);
+    try_close();
     return failed;
 }

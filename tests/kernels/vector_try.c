@@ -1,9 +1,25 @@
 #include "vector_try.h"
 
+#include "table.h"
+
 firn_ctx *try_contexts[TRY_SETS];
 const firn__vector_kernels *try_sets[TRY_SETS];
 size_t try_count;
 uint64_t try_seed;
+
+void try_open(void)
+{
+    for (const char *const *isa = test_isas(); *isa != NULL; isa++) {
+        try_contexts[try_count] = test_ctx(NULL, 1, *isa);
+        try_sets[try_count] = try_contexts[try_count]->kernels->vector;
+        try_count++;
+    }
+}
+
+void try_close(void)
+{
+    while (try_count > 0) firn_ctx_destroy(try_contexts[--try_count]);
+}
 
 int64_t try_below(int64_t n) { return (int64_t)(test_random(&try_seed) % (uint64_t)n); }
 bool try_coin(void) { return try_below(2) == 0; }

@@ -16,6 +16,9 @@ extern const firn__vector_kernels *try_sets[TRY_SETS];
 extern size_t try_count;
 extern uint64_t try_seed; /* what the problem is a function of */
 
+void try_open(void); /* fills the above */
+void try_close(void);
+
 #define EACH_SET(s) for (size_t s = 0; s < try_count; s++)
 
 int64_t try_below(int64_t n);
