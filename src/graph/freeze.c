@@ -206,6 +206,17 @@ firn_status firn_freeze_to(firn_model *m, const char *layer, size_t *count)
     return FIRN_OK;
 }
 
+firn_status firn__freeze_exactly(firn_model *m, const bool *frozen)
+{
+    firn__mask mask;
+    if (!mask_alloc(m, &mask)) return FIRN_ERR_MEMORY;
+    mask_read(m, mask.bits);
+    for (size_t i = 0; i < m->n_named; i++) mask.bits[i] = frozen[i];
+    mask_apply(m, &mask);
+    mask_free(m, &mask);
+    return FIRN_OK;
+}
+
 /* ---- the stack ---- */
 
 firn_status firn_mask_push(firn_model *m)

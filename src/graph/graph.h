@@ -84,6 +84,9 @@ void firn__tensor_written(firn_tensor *t);
 /* FIRN_ERR_STATE, saying that `what` is refused, while a backward or an accumulated step is outstanding. */
 firn_status firn__model_check_idle(const firn_model *m, const char *what);
 
+/* Freezes the named tensors whose byte is not zero and unfreezes the rest; frozen has n_named entries. */
+firn_status firn__freeze_exactly(firn_model *m, const bool *frozen);
+
 /* Fills values of a tensor of this full name and shape by init; see firn_init_kind. */
 firn_status firn__init_fill(const firn_model *m, const char *name, firn_shape shape, firn_init init, float *values);
 
