@@ -48,7 +48,7 @@ bool firn__file_fail(firn__file *f, firn_status st, const char *format, ...) /* 
 void *firn__file_resize(firn__file *f, void *ptr, size_t old_count, size_t count, size_t size);
 
 /* A text from a file, fit for a message or a table: one line, control characters as '?', long ones cut. */
-#define FIRN__SHOWN 64
+#define FIRN__SHOWN 128
 const char *firn__shown(char out[FIRN__SHOWN], const char *text);
 
 #endif

@@ -3,6 +3,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "bytes.h"
+
 void put_file(const char *path, const void *bytes, size_t count)
 {
     FILE *f = fopen(path, "wb");
@@ -26,6 +28,19 @@ void *get_file(const char *path, size_t *count)
     fclose(f);
     if (count != NULL) *count = size;
     return bytes;
+}
+
+void put_safetensors(const char *path, const char *header, size_t count)
+{
+    FILE *f = fopen(path, "wb");
+    assert_non_null(f);
+    const size_t length = strlen(header);
+    uint8_t prefix[8];
+    firn__put_le64(prefix, length);
+    assert_int_equal(fwrite(prefix, 1, 8, f), 8);
+    assert_int_equal(fwrite(header, 1, length, f), length);
+    for (size_t i = 0; i < count; i++) fputc((int)(i & 255), f);
+    assert_int_equal(fclose(f), 0);
 }
 
 bool file_exists(const char *path)

@@ -12,6 +12,9 @@ bool file_exists(const char *path);
 void assert_files_equal(const char *a, const char *b);
 void assert_one_line(const char *message); /* and one that says something */
 
+/* A safetensors file with this header (white space and all) and count bytes 0, 1, 2 ... of data. */
+void put_safetensors(const char *path, const char *header, size_t count);
+
 uint32_t reference_crc32(const void *bytes, size_t count); /* bit by bit */
 
 /* A DEFLATE stream by hand: the first bit is the lowest. */

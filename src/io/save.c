@@ -1,0 +1,112 @@
+#include <inttypes.h>
+#include <string.h>
+
+#include "convert.h"
+#include "model_file.h"
+#include "rng.h"
+
+uint64_t firn__base_hash(const firn_model *m, const bool *in_base)
+{
+    uint64_t sum = 0;
+    for (size_t i = 0; i < m->n_named; i++) {
+        const firn_tensor *t = m->named[i];
+        if (!in_base[i]) continue;
+        uint64_t hash = firn__rng_name((uint64_t)t->shape.rank, t->name);
+        for (int d = 0; d < t->shape.rank; d++) hash = firn__rng_mix(hash, (uint64_t)t->shape.dim[d]);
+        sum += firn__convert_hash(hash, firn__values(t), t->block.bytes / sizeof(float));
+    }
+    return sum;
+}
+
+void firn__write_frozen(firn__writer *w, const firn_model *m)
+{
+    size_t size = 1;
+    for (size_t i = 0; i < m->n_named; i++)
+        if (m->named[i]->frozen) size += strlen(m->named[i]->name) + 1;
+    if (size == 1 || w->status != FIRN_OK) return;
+    char *list = firn__alloc(m->ctx, size, 1);
+    if (list == NULL) {
+        w->status = FIRN_ERR_MEMORY;
+        return;
+    }
+    size_t used = 0;
+    for (size_t i = 0; i < m->n_named; i++)
+        if (m->named[i]->frozen) {
+            const size_t length = strlen(m->named[i]->name);
+            if (used > 0) list[used++] = ',';
+            memcpy(list + used, m->named[i]->name, length);
+            used += length;
+        }
+    firn__writer_metadata(w, FIRN__META_FROZEN, list);
+    firn__free(m->ctx, list, size, 1);
+}
+
+/* Batch norm counts batches in PyTorch, and a strict load_state_dict() asks for the number. */
+static void write_batch_counts(firn__writer *w, const firn_model *m)
+{
+    static const char mean[] = "running_mean";
+    const size_t ending = sizeof mean - 1;
+    for (size_t i = 0; i < m->n_names; i++) {
+        const char *name = m->names[i].text;
+        const size_t length = strlen(name);
+        if (m->names[i].tensor->kind != FIRN__STATE || length < ending || strcmp(name + length - ending, mean) != 0)
+            continue;
+        char *prefix = firn__copy_text(m->ctx, name);
+        if (prefix == NULL) {
+            w->status = FIRN_ERR_MEMORY;
+            return;
+        }
+        prefix[length - ending] = '\0';
+        firn__writer_number(w, prefix, "num_batches_tracked", 0);
+        firn__free(m->ctx, prefix, length + 1, 1);
+    }
+}
+
+static void put_tensor(firn__writer *w, const char *name, const firn_tensor *t)
+{
+    firn__writer_tensor(w, "", name, t->shape, firn__values(t));
+}
+
+static firn_status write_model(const firn_model *m, const char *path, bool delta, const bool *in_base)
+{
+    firn__writer w;
+    char hash[20];
+    firn__writer_begin(&w, m->ctx);
+    if (delta) {
+        snprintf(hash, sizeof hash, "%016" PRIx64, firn__base_hash(m, in_base));
+        firn__writer_metadata(&w, FIRN__META_KIND, "delta");
+        firn__writer_metadata(&w, FIRN__META_BASE, hash);
+    }
+    firn__write_frozen(&w, m);
+    if (!delta) write_batch_counts(&w, m);
+    for (size_t i = 0; delta && i < m->n_named; i++)
+        if (!in_base[i]) put_tensor(&w, m->named[i]->name, m->named[i]);
+    for (size_t i = 0; !delta && i < m->n_names; i++) put_tensor(&w, m->names[i].text, m->names[i].tensor);
+    const firn_status st = firn__writer_write(&w, path, &(firn__writer_how){0});
+    firn__writer_free(&w);
+    return st;
+}
+
+static firn_status check_arguments(const firn_model *m, const char *path, const char *what)
+{
+    if (m == NULL) return FIRN_ERR_ARGUMENT;
+    return path != NULL ? FIRN_OK : firn__fail(m->ctx, FIRN_ERR_ARGUMENT, "%s: path is NULL", what);
+}
+
+firn_status firn_save(const firn_model *m, const char *path)
+{
+    const firn_status st = check_arguments(m, path, "firn_save");
+    return st == FIRN_OK ? write_model(m, path, false, NULL) : st;
+}
+
+firn_status firn_save_delta(const firn_model *m, const char *path)
+{
+    firn_status st = check_arguments(m, path, "firn_save_delta");
+    if (st != FIRN_OK) return st;
+    bool *in_base = firn__alloc(m->ctx, m->n_named + 1, sizeof *in_base);
+    if (in_base == NULL) return FIRN_ERR_MEMORY;
+    for (size_t i = 0; i < m->n_named; i++) in_base[i] = m->named[i]->frozen && m->named[i]->kind == FIRN__PARAM;
+    st = write_model(m, path, true, in_base);
+    firn__free(m->ctx, in_base, m->n_named + 1, sizeof *in_base);
+    return st;
+}
