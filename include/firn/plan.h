@@ -93,8 +93,8 @@ FIRN_API size_t firn_plan_features_bound(const firn_plan *plan, const char **why
 /* Changes whenever packed features taken before are no longer what forward would compute. */
 FIRN_API uint64_t firn_plan_features_version(const firn_plan *plan);
 
-/* After a forward of a plan made with options.features: packs row's features into dst (at least the bound's bytes); returns the bytes used. Lossless.
- * 0: nothing to pack, or not such a plan. */
+/* After a forward of a plan made with options.features, and before its backward: packs row's features into dst (at least
+ * the bound's bytes). Lossless. Gives the bytes used; 0 if there is nothing to pack. */
 FIRN_API size_t firn_plan_features_pack(const firn_plan *plan, int row, void *dst);
 
 /* firn_plan_forward() with the part below the frontier replaced by features[row], packed by this plan under this

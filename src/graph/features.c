@@ -73,6 +73,7 @@ size_t firn_plan_features_pack(const firn_plan *plan, int row, void *dst)
 {
     if (plan == NULL || dst == NULL || row < 0 || row >= plan->rows || !plan->options.features) return 0;
     if (plan->mask_version != plan->model->mask_version) return 0; /* the bound is that of other features */
+    if (plan->layout.trainable && !plan->pending) return 0;        /* backward has reused their memory */
     unsigned char *at = dst;
     for (int i = 0; i < plan->layout.n_slots; i++) {
         const firn__slot *s = &plan->layout.slots[i];

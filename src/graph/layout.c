@@ -248,7 +248,9 @@ static firn_status sweep_frontier(firn__layout *l)
     for (int i = 0; i < l->n_slots; i++) live[i] = l->slots[i].output;
     for (int i = l->n_items - 1; i >= 0; i--) {
         firn__item *item = &l->items[i];
-        item->tail = live[item->out] && !l->slots[item->out].frontier;
+        firn__slot *out = &l->slots[item->out];
+        if ((item->op->traits & FIRN_OP_VIEW) && out->held) l->slots[item->in[0]].held = true; /* the same storage */
+        item->tail = live[item->out] && !out->frontier;
         for (int k = 0; k < item->op->n_in && item->tail; k++)
             if (item->in[k] >= 0) live[item->in[k]] = true;
     }

@@ -27,7 +27,8 @@ typedef struct firn__slot { /* one tensor of the plan */
     bool pure;        /* depends on inputs and frozen tensors alone, sample by sample */
     bool deep;        /* pure, and a frozen tensor went in: worth caching */
     bool frontier;    /* deep, and read by an item that is not pure, or from outside */
-    bool held;        /* a frontier whose features are asked for: in memory from before forward to its end */
+    bool held;        /* a frontier whose features are asked for: in memory from before forward to its end. So is what a held
+                       * view looks at */
     bool output;      /* root or watch */
     int producer;     /* item; FIRN__NONE: an input or a named tensor */
     int readers;      /* forward reads by items */
