@@ -2,6 +2,7 @@
  *   vf   16 floats; vi 16 32-bit integers; vm 16 truth values; vd 16 doubles
  *   vf_max(a, b) is a > b ? a : b and vf_min(a, b) is a < b ? a : b, NaN included: the second where either is NaN
  *   _n   the first n lanes, 0 <= n <= 16; loads fill the others with zero, stores leave memory alone
+ *   vf_apart8, 4, 2, 1: lane i holds what lane i xor 8, 4, 2, 1 held
  *   shifts by a constant: shr logical, sar arithmetic
  * The rest of this file is written on these. */
 #ifndef FIRN_KERNELS_VEC_H

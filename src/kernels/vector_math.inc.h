@@ -86,21 +86,25 @@ LANES_INLINE vf vf_sigmoid(vf x)
     return vf_sub(y, vf_mul(y, vf_div(lost, divisor)));
 }
 
-/* Sum and largest of the lanes: a tree of halves. */
-LANES_INLINE float vf_sum(vf x)
+/* Sum and largest of the lanes: a tree of halves; all lanes hold it. */
+LANES_INLINE vf vf_sum(vf x)
 {
-    float lane[16];
-    vf_store_n(lane, x, 16);
-    for (int width = 8; width >= 1; width /= 2)
-        for (int i = 0; i < width; i++) lane[i] += lane[i + width];
-    return lane[0];
+    x = vf_add(x, vf_apart8(x));
+    x = vf_add(x, vf_apart4(x));
+    x = vf_add(x, vf_apart2(x));
+    return vf_add(x, vf_apart1(x));
 }
-LANES_INLINE float vf_largest(vf x)
+LANES_INLINE vf vf_largest(vf x)
+{
+    x = vf_max(x, vf_apart8(x));
+    x = vf_max(x, vf_apart4(x));
+    x = vf_max(x, vf_apart2(x));
+    return vf_max(x, vf_apart1(x));
+}
+LANES_INLINE float vf_first(vf x)
 {
     float lane[16];
     vf_store_n(lane, x, 16);
-    for (int width = 8; width >= 1; width /= 2)
-        for (int i = 0; i < width; i++) lane[i] = lane[i] > lane[i + width] ? lane[i] : lane[i + width];
     return lane[0];
 }
 

@@ -1,40 +1,38 @@
 /* vector_rows.inc.h: softmax, losses, and passes and sums over rows and columns. Included once per instruction set. */
 
-/* The first n lanes from p, the others filled with a value. */
-LANES_INLINE vf load_or(const float *p, int64_t n, float fill)
+/* The first n lanes of x, the others filled. */
+LANES_INLINE vf first_or(vf x, int64_t n, vf fill)
 {
-    if (n == 16) return vf_load_n(p, n);
-    float all[16];
-    for (int i = 0; i < 16; i++) all[i] = i < n ? p[i] : fill;
-    return vf_load_n(all, 16);
+    return n == 16 ? x : vf_select(vm_from_bits((1u << n) - 1u), x, fill);
 }
+LANES_INLINE vf load_or(const float *p, int64_t n, vf fill) { return first_or(vf_load_n(p, n), n, fill); }
 
-/* The largest of a row, the sum of exp(x - largest), and those numbers in e if it is not NULL. */
-LANES_INLINE float exp_sum(const float *x, int64_t columns, float *e, float *largest)
+/* Of a row: the largest, the sum of exp(x - largest), and those exponentials in e if it is not NULL; in all lanes. */
+LANES_INLINE vf exp_sum(const float *x, int64_t columns, float *e, vf *largest)
 {
     vf most = vf_set(-INFINITY), sum = vf_set(0.0f);
-    EACH_GROUP(i, n, 0, columns) most = vf_max(most, load_or(x + i, n, -INFINITY));
+    EACH_GROUP(i, n, 0, columns) most = vf_max(most, load_or(x + i, n, vf_set(-INFINITY)));
     *largest = vf_largest(most);
-    const vf shift = vf_set(*largest);
     EACH_GROUP(i, n, 0, columns)
     {
-        const vf v = vf_exp(vf_sub(load_or(x + i, n, -INFINITY), shift));
+        const vf v = vf_exp(vf_sub(load_or(x + i, n, *largest), *largest));
         if (e != NULL) vf_store_n(e + i, v, n);
-        sum = vf_add(sum, v);
+        sum = vf_add(sum, first_or(v, n, vf_set(0.0f)));
     }
     return vf_sum(sum);
 }
 
-LANES_INLINE void scale_row(float *y, int64_t columns, float factor)
+LANES_INLINE void scale_row(float *y, int64_t columns, vf factor)
 {
-    EACH_GROUP(i, n, 0, columns) vf_store_n(y + i, vf_mul(vf_load_n(y + i, n), vf_set(factor)), n);
+    EACH_GROUP(i, n, 0, columns) vf_store_n(y + i, vf_mul(vf_load_n(y + i, n), factor), n);
 }
 
 static void softmax(const firn__softmax_args *a, int64_t begin, int64_t end)
 {
     for (int64_t row = begin; row < end; row++) {
-        float *y = a->y + row * a->columns, largest;
-        scale_row(y, a->columns, 1.0f / exp_sum(a->x + row * a->columns, a->columns, y, &largest));
+        float *y = a->y + row * a->columns;
+        vf largest;
+        scale_row(y, a->columns, vf_div(vf_set(1.0f), exp_sum(a->x + row * a->columns, a->columns, y, &largest)));
     }
 }
 
@@ -45,7 +43,7 @@ static void softmax_grad(const firn__softmax_grad_args *a, int64_t begin, int64_
         float *dx = a->dx + row * a->columns;
         vf sum = vf_set(0.0f);
         EACH_GROUP(i, n, 0, a->columns) sum = vf_fma(vf_load_n(y + i, n), vf_load_n(dy + i, n), sum);
-        const vf mean = vf_set(vf_sum(sum));
+        const vf mean = vf_sum(sum);
         EACH_GROUP(i, n, 0, a->columns)
         vf_store_n(dx + i, vf_mul(vf_load_n(y + i, n), vf_sub(vf_load_n(dy + i, n), mean)), n);
     }
@@ -56,21 +54,20 @@ static void cross_entropy(const firn__cross_entropy_args *a, int64_t begin, int6
 {
     for (int64_t row = begin; row < end; row++) {
         const float *x = a->logits + row * a->columns;
-        float *y = a->softmax ? a->softmax + row * a->columns : NULL, largest;
-        const float sum = exp_sum(x, a->columns, y, &largest);
-        if (y != NULL) scale_row(y, a->columns, 1.0f / sum);
+        float *y = a->softmax ? a->softmax + row * a->columns : NULL;
+        vf largest;
+        const vf sum = exp_sum(x, a->columns, y, &largest);
+        if (y != NULL) scale_row(y, a->columns, vf_div(vf_set(1.0f), sum));
         const int32_t label = firn__vector_label(a, row);
         a->loss[row] = 0.0f;
         if (a->has_ignore && label == a->ignore) continue;
-        float log_sum[16];
-        vf_store_n(log_sum, vf_log(vf_set(sum)), 16);
-        float target = x[label] - largest;
+        float target = x[label] - vf_first(largest);
         if (a->smoothing > 0) {
             vf all = vf_set(0.0f);
-            EACH_GROUP(i, n, 0, a->columns) all = vf_add(all, vf_sub(load_or(x + i, n, largest), vf_set(largest)));
-            target = (1.0f - a->smoothing) * target + a->smoothing * (vf_sum(all) / (float)a->columns);
+            EACH_GROUP(i, n, 0, a->columns) all = vf_add(all, vf_sub(load_or(x + i, n, largest), largest));
+            target = (1.0f - a->smoothing) * target + a->smoothing * (vf_first(vf_sum(all)) / (float)a->columns);
         }
-        a->loss[row] = log_sum[0] - target;
+        a->loss[row] = vf_first(vf_log(sum)) - target;
     }
 }
 
@@ -186,27 +183,27 @@ static void norm_moments(const firn__norm_sums_args *a, int64_t begin, int64_t e
     }
 }
 
-/* The sum of products is apart from the plain one, which must not depend on whether the other is wanted. */
+/* The plain sum's chains do not depend on whether the products are wanted (x not NULL). */
 static void norm_sums(const firn__norm_sums_args *a, int64_t begin, int64_t end)
 {
     for (int64_t item = begin; item < end; item++) {
         const int64_t first = item * FIRN__NORM_ROWS, rows = least(FIRN__NORM_ROWS, a->rows - first), stride = a->columns;
         float *plain = a->partial + item * 2 * stride, *product = plain + stride;
-        EACH_GROUP(c, n, 0, a->columns)
+        EACH_GROUP(c, n, 0, stride)
         {
             const float *dy = a->dy + first * stride + c, *x = a->x ? a->x + first * stride + c : NULL;
-            vf_store_n(plain + c, sum_of_rows(dy, rows, stride, n), n);
-            if (x == NULL) continue;
-            const vf mean = vf_load_n(a->mean + c, n);
-            vf sum[4] = {vf_set(0.0f), vf_set(0.0f), vf_set(0.0f), vf_set(0.0f)};
+            const vf zero = vf_set(0.0f), mean = x ? vf_load_n(a->mean + c, n) : zero;
+            vf sum[4] = {zero, zero, zero, zero}, sum_x[4] = {zero, zero, zero, zero};
             for (int64_t r = 0; r < rows; r += 4) {
                 for (int k = 0; k < 4; k++) {
                     if (r + k == rows) break;
-                    const vf apart = vf_sub(vf_load_n(x + (r + k) * stride, n), mean);
-                    sum[k] = vf_fma(apart, vf_load_n(dy + (r + k) * stride, n), sum[k]);
+                    const vf g = vf_load_n(dy + (r + k) * stride, n);
+                    sum[k] = vf_add(sum[k], g);
+                    if (x != NULL) sum_x[k] = vf_fma(vf_sub(vf_load_n(x + (r + k) * stride, n), mean), g, sum_x[k]);
                 }
             }
-            vf_store_n(product + c, vf_add(vf_add(sum[0], sum[2]), vf_add(sum[1], sum[3])), n);
+            vf_store_n(plain + c, vf_add(vf_add(sum[0], sum[2]), vf_add(sum[1], sum[3])), n);
+            if (x != NULL) vf_store_n(product + c, vf_add(vf_add(sum_x[0], sum_x[2]), vf_add(sum_x[1], sum_x[3])), n);
         }
     }
 }

@@ -140,6 +140,18 @@ LANES_INLINE vf vf_select(vm m, vf a, vf b)
     return b;
 }
 
+#define APART(name, k)                                                                                                     \
+    LANES_INLINE vf name(vf a)                                                                                             \
+    {                                                                                                                      \
+        vf r;                                                                                                              \
+        EVERY_LANE r.at[i] = a.at[i ^ k];                                                                                  \
+        return r;                                                                                                          \
+    }
+APART(vf_apart8, 8)
+APART(vf_apart4, 4)
+APART(vf_apart2, 2)
+APART(vf_apart1, 1)
+
 LANES_INLINE vd vd_zero(void) { return (vd){{0}}; }
 LANES_INLINE vd vd_add_squares(vd sum, vf a)
 {
@@ -161,4 +173,5 @@ LANES_INLINE void vf_transpose_block(const float *x, int64_t sx, float *y, int64
 #undef INTEGERS
 #undef SHIFT
 #undef TEST
+#undef APART
 #endif

@@ -103,6 +103,11 @@ LANES_INLINE vf vf_select(vm m, vf x, vf y)
     return (vf){_mm256_blendv_ps(y.a, x.a, m.a), _mm256_blendv_ps(y.b, x.b, m.b)};
 }
 
+LANES_INLINE vf vf_apart8(vf x) { return (vf){x.b, x.a}; }
+LANES_INLINE vf vf_apart4(vf x) { return (vf){_mm256_permute2f128_ps(x.a, x.a, 1), _mm256_permute2f128_ps(x.b, x.b, 1)}; }
+LANES_INLINE vf vf_apart2(vf x) { return (vf){_mm256_permute_ps(x.a, 0x4e), _mm256_permute_ps(x.b, 0x4e)}; }
+LANES_INLINE vf vf_apart1(vf x) { return (vf){_mm256_permute_ps(x.a, 0xb1), _mm256_permute_ps(x.b, 0xb1)}; }
+
 LANES_INLINE vd vd_zero(void)
 {
     return (vd){_mm256_setzero_pd(), _mm256_setzero_pd(), _mm256_setzero_pd(), _mm256_setzero_pd()};

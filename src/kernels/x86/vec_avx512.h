@@ -66,6 +66,11 @@ LANES_INLINE vm vi_lt(vi a, vi b) { return _mm512_cmplt_epi32_mask(a, b); }
 LANES_INLINE vm vi_eq(vi a, vi b) { return _mm512_cmpeq_epi32_mask(a, b); }
 LANES_INLINE vf vf_select(vm m, vf a, vf b) { return _mm512_mask_blend_ps(m, b, a); }
 
+LANES_INLINE vf vf_apart8(vf a) { return _mm512_shuffle_f32x4(a, a, 0x4e); }
+LANES_INLINE vf vf_apart4(vf a) { return _mm512_shuffle_f32x4(a, a, 0xb1); }
+LANES_INLINE vf vf_apart2(vf a) { return _mm512_permute_ps(a, 0x4e); }
+LANES_INLINE vf vf_apart1(vf a) { return _mm512_permute_ps(a, 0xb1); }
+
 LANES_INLINE vd vd_zero(void) { return (vd){_mm512_setzero_pd(), _mm512_setzero_pd()}; }
 LANES_INLINE vd vd_add_squares(vd sum, vf x)
 {
