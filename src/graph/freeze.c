@@ -29,7 +29,7 @@ firn_status firn__model_check_idle(const firn_model *m, const char *what)
 
 static size_t mask_size(const firn_model *m) { return m->n_named + m->n_nodes; }
 
-static void mask_read(const firn_model *m, unsigned char *bits)
+void firn__mask_read(const firn_model *m, unsigned char *bits)
 {
     for (size_t i = 0; i < m->n_named; i++) bits[i] = m->named[i]->frozen;
     for (size_t i = 0; i < m->n_nodes; i++) bits[m->n_named + i] = m->nodes[i]->eval;
@@ -55,7 +55,7 @@ static void mask_apply(firn_model *m, const firn__mask *mask)
     if (changed) m->mask_version++;
 }
 
-static bool mask_alloc(const firn_model *m, firn__mask *mask)
+bool firn__mask_alloc(const firn_model *m, firn__mask *mask)
 {
     *mask = (firn__mask){m->n_named, m->n_nodes, NULL};
     if (mask_size(m) == 0) return true;
@@ -63,7 +63,7 @@ static bool mask_alloc(const firn_model *m, firn__mask *mask)
     return mask->bits != NULL;
 }
 
-static void mask_free(const firn_model *m, firn__mask *mask)
+void firn__mask_free(const firn_model *m, firn__mask *mask)
 {
     firn__free(m->ctx, mask->bits, mask->n_named + mask->n_nodes, 1);
     *mask = (firn__mask){0};
@@ -124,11 +124,11 @@ firn_status firn_select(const firn_model *m, const char *selector, bool *selecte
     if (m == NULL) return FIRN_ERR_ARGUMENT;
     if (selector == NULL) return firn__fail(m->ctx, FIRN_ERR_ARGUMENT, "firn_select: the selector is NULL");
     firn__mask mask;
-    if (!mask_alloc(m, &mask)) return FIRN_ERR_MEMORY;
+    if (!firn__mask_alloc(m, &mask)) return FIRN_ERR_MEMORY;
     const firn_status st = select_all(m, "firn_select", selector, mask.bits);
     if (st == FIRN_OK && count != NULL) *count = count_named(m, mask.bits);
     for (size_t i = 0; st == FIRN_OK && selected != NULL && i < m->n_named; i++) selected[i] = mask.bits[i];
-    mask_free(m, &mask);
+    firn__mask_free(m, &mask);
     return st;
 }
 
@@ -155,13 +155,13 @@ static firn_status freeze_by(firn_model *m, const char *what, freeze_rule rule, 
     firn_status st = firn__model_check_idle(m, what);
     firn__mask selected;
     if (st != FIRN_OK) return st;
-    if (!mask_alloc(m, &selected)) return FIRN_ERR_MEMORY;
+    if (!firn__mask_alloc(m, &selected)) return FIRN_ERR_MEMORY;
     st = select_all(m, what, selector, selected.bits);
     if (st == FIRN_OK) {
         if (count != NULL) *count = count_named(m, selected.bits);
         apply_rule(m, rule, &selected);
     }
-    mask_free(m, &selected);
+    firn__mask_free(m, &selected);
     return st;
 }
 
@@ -197,11 +197,11 @@ firn_status firn_freeze_to(firn_model *m, const char *layer, size_t *count)
     while (first < m->n_named && !term_names(&term, m, m->named[first])) first++;
     if (first == m->n_named) return firn__fail(m->ctx, FIRN_ERR_NAME, "%s: no parameter or state lies in \"%.200s\"", what, layer);
     firn__mask mask;
-    if (!mask_alloc(m, &mask)) return FIRN_ERR_MEMORY;
-    mask_read(m, mask.bits);
+    if (!firn__mask_alloc(m, &mask)) return FIRN_ERR_MEMORY;
+    firn__mask_read(m, mask.bits);
     for (size_t i = 0; i < m->n_named; i++) mask.bits[i] = i < first;
     mask_apply(m, &mask);
-    mask_free(m, &mask);
+    firn__mask_free(m, &mask);
     if (count != NULL) *count = first;
     return FIRN_OK;
 }
@@ -209,11 +209,11 @@ firn_status firn_freeze_to(firn_model *m, const char *layer, size_t *count)
 firn_status firn__freeze_exactly(firn_model *m, const bool *frozen)
 {
     firn__mask mask;
-    if (!mask_alloc(m, &mask)) return FIRN_ERR_MEMORY;
-    mask_read(m, mask.bits);
+    if (!firn__mask_alloc(m, &mask)) return FIRN_ERR_MEMORY;
+    firn__mask_read(m, mask.bits);
     for (size_t i = 0; i < m->n_named; i++) mask.bits[i] = frozen[i];
     mask_apply(m, &mask);
-    mask_free(m, &mask);
+    firn__mask_free(m, &mask);
     return FIRN_OK;
 }
 
@@ -224,8 +224,8 @@ firn_status firn_mask_push(firn_model *m)
     if (m == NULL) return FIRN_ERR_ARGUMENT;
     if (m->n_masks == FIRN_MAX_MASKS) return firn__fail(m->ctx, FIRN_ERR_STATE, "firn_mask_push: %d masks are saved already", FIRN_MAX_MASKS);
     firn__mask *mask = &m->masks[m->n_masks];
-    if (!mask_alloc(m, mask)) return FIRN_ERR_MEMORY;
-    mask_read(m, mask->bits);
+    if (!firn__mask_alloc(m, mask)) return FIRN_ERR_MEMORY;
+    firn__mask_read(m, mask->bits);
     m->n_masks++;
     return FIRN_OK;
 }
@@ -238,8 +238,19 @@ firn_status firn_mask_pop(firn_model *m)
     if (st != FIRN_OK) return st;
     firn__mask *mask = &m->masks[--m->n_masks];
     mask_apply(m, mask);
-    mask_free(m, mask);
+    firn__mask_free(m, mask);
     return FIRN_OK;
+}
+
+void firn__masks_replace(firn_model *m, firn__mask *present, firn__mask *saved, size_t n)
+{
+    while (m->n_masks > 0) firn__mask_free(m, &m->masks[--m->n_masks]);
+    while (m->n_masks < n) {
+        m->masks[m->n_masks] = saved[m->n_masks];
+        saved[m->n_masks++] = (firn__mask){0};
+    }
+    mask_apply(m, present);
+    firn__mask_free(m, present);
 }
 
 /* ---- the proof, and writing by hand ---- */

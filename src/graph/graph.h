@@ -87,6 +87,13 @@ firn_status firn__model_check_idle(const firn_model *m, const char *what);
 /* Freezes the named tensors whose byte is not zero and unfreezes the rest; frozen has n_named entries. */
 firn_status firn__freeze_exactly(firn_model *m, const bool *frozen);
 
+/* For checkpoints: the present bits, n_named + n_nodes of them; and all masks at once, which are taken over: the present
+ * one, then the n saved ones of the stack, none with more tensors or nodes than the model has. */
+void firn__mask_read(const firn_model *m, unsigned char *bits);
+void firn__masks_replace(firn_model *m, firn__mask *present, firn__mask *saved, size_t n);
+bool firn__mask_alloc(const firn_model *m, firn__mask *mask); /* of the model's size, zeroed */
+void firn__mask_free(const firn_model *m, firn__mask *mask);
+
 /* Fills values of a tensor of this full name and shape by init; see firn_init_kind. */
 firn_status firn__init_fill(const firn_model *m, const char *name, firn_shape shape, firn_init init, float *values);
 
