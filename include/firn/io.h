@@ -49,6 +49,42 @@ FIRN_API FIRN_MUST_USE firn_status firn_save(const firn_model *m, const char *pa
 /* Writes what is not frozen, and all states, and a hash of the rest, the base. The same errors. */
 FIRN_API FIRN_MUST_USE firn_status firn_save_delta(const firn_model *m, const char *path);
 
+/* ---- checkpoints: everything that a run needs to go on to the same bits ----
+ * Weights, masks and the stack of masks, optimizer state by name with step counts and rates, early stopping's best
+ * weights, the position, and the seed and options that the bits depend on. Resumed, a run equals the one that was not
+ * interrupted, in the middle of an epoch, across an unfreeze, with any number of threads. firn_load() takes the weights
+ * out of a checkpoint. */
+
+typedef struct firn_checkpoint_options {
+    int (*sync)(FILE *stream, void *user); /* called with everything flushed, before the file is closed and takes its
+                                            * place: where an application forces it to disk (fsync(fileno(stream))).
+                                            * Nonzero: that failed, and FIRN_ERR_IO is returned. NULL: not called */
+    void *user;
+} firn_checkpoint_options;
+
+/* Writes a checkpoint at path; the one that was there becomes path.1. To be called between calls on t, or in its progress
+ * callback. Written as path.tmp, then renamed: at every moment path or path.1 is a whole checkpoint.
+ *   opt       may be NULL
+ * Errors      FIRN_ERR_IO: the file at path is as it was; FIRN_ERR_STATE: between forward and backward, or inside gradient
+ *             accumulation; FIRN_ERR_NAME: a name is not UTF-8; FIRN_ERR_ARGUMENT; FIRN_ERR_MEMORY */
+FIRN_API FIRN_MUST_USE firn_status firn_checkpoint_save(const firn_trainer *t, const char *path,
+                                                        const firn_checkpoint_options *opt);
+
+/* Puts a trainer of the same model, options and seed, and its model, where the checkpoint was taken; the next firn_fit()
+ * with the same data and options goes on from there. All or nothing.
+ *   generation  receives which file was used: 0 for path; 1 for path.1, if path is not there or damaged. May be NULL
+ * Errors      FIRN_ERR_IO, FIRN_ERR_FORMAT: neither is there and whole (the message is about path); FIRN_ERR_STATE: it
+ *             belongs to a run with another seed or option, which is named, or a fit is running; FIRN_ERR_NAME,
+ *             FIRN_ERR_SHAPE: to another model; FIRN_ERR_ARGUMENT; FIRN_ERR_MEMORY */
+FIRN_API FIRN_MUST_USE firn_status firn_checkpoint_load(firn_trainer *t, const char *path, int *generation);
+
+/* ---- inspection ----
+ * Writes what a file holds as a table: names, shapes, types, frozen bits, bytes, metadata. Any safetensors file, delta,
+ * checkpoint, or IDX file (plain or gzip) is recognised by its content; also with element types that cannot be loaded.
+ * Nothing is written unless the file is valid in every respect.
+ * Errors  FIRN_ERR_IO, FIRN_ERR_FORMAT: file, place and rule are named; FIRN_ERR_ARGUMENT; FIRN_ERR_MEMORY */
+FIRN_API FIRN_MUST_USE firn_status firn_file_inspect(firn_ctx *ctx, const char *path, FILE *out);
+
 /* ---- data sets ----
  * IDX (MNIST and its relatives), plain or gzip, recognised by content; element type unsigned byte.
  *   shape   as in the file, at most FIRN_MAX_RANK dimensions

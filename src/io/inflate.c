@@ -213,7 +213,8 @@ static bool copy_match(firn__inflate *z, unsigned symbol)
     if (distance > z->at) return bad_stream(z, "a distance reaches before the beginning");
 
     uint8_t *to = z->window + z->at;
-    for (size_t i = 0; i < length; i++) to[i] = to[i - distance]; /* may overlap: then bytes repeat */
+    const uint8_t *from = to - distance;
+    for (size_t i = 0; i < length; i++) to[i] = from[i]; /* may overlap: then bytes repeat */
     z->at += length;
     return true;
 }

@@ -5,8 +5,6 @@
 #include "bytes.h"
 #include "json.h"
 
-enum { HEADER_LIMIT = 100000000 }; /* of the reference implementation */
-
 static const struct st_type_row {
     const char *name;
     unsigned bits;
@@ -235,9 +233,9 @@ bool firn__st_read(firn__st *st, firn__file *file)
     const uint64_t length = firn__le64(prefix);
     if (memcmp(prefix, "PK\3\4", 4) == 0 || (prefix[0] == 0x80 && prefix[1] < 6))
         return firn__file_bad(file, 0, "this is what torch.save() writes; use save_file() of safetensors.torch");
-    if (length > HEADER_LIMIT)
-        return firn__file_bad(file, 0, "a safetensors header has at most %d bytes, this file says %llu", HEADER_LIMIT,
-                              (unsigned long long)length);
+    if (length > FIRN__ST_HEADER_LIMIT)
+        return firn__file_bad(file, 0, "this is not safetensors, or its header of %llu bytes is longer than the %d allowed",
+                              (unsigned long long)length, FIRN__ST_HEADER_LIMIT);
     if (!firn__file_remaining(file, &left)) return false;
     if (length > left) return firn__file_bad(file, 0, "the header ends after the end of the file");
     if (length == 0) return firn__file_bad(file, 0, "the header is empty");

@@ -3,6 +3,8 @@
 #define FIRN_IO_SAFETENSORS_H
 #include "file.h"
 
+#define FIRN__ST_HEADER_LIMIT 100000000 /* bytes; of the reference implementation */
+
 /* name, bits an element. */
 #define FIRN__ST_TYPES(X)                                                                                                  \
     X(BOOL, 8)                                                                                                             \
