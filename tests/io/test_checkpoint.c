@@ -202,7 +202,7 @@ static void the_older_generation_is_used_when_the_newer_is_damaged(void **state)
     rig_free(&r);
 }
 
-static firn_trainer *other_trainer(firn_ctx *ctx, firn_trainer_options how, const char *layer, int64_t width)
+static firn_trainer *other_trainer(firn_ctx *ctx, firn_trainer_options how, const char *layer, int width)
 {
     firn_model *m = firn_model_create(ctx);
     firn_tensor *x = firn_input(m, "x", FIRN_F32, FIRN_SHAPE(FIRN_BATCH, 2));
@@ -219,7 +219,7 @@ static void a_checkpoint_of_another_run_is_refused_by_name(void **state)
     static const struct {
         firn_trainer_options how;
         const char *layer;
-        int64_t width;
+        int width;
         firn_status status;
         const char *words;
     } rows[] = {
