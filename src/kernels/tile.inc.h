@@ -47,7 +47,15 @@ INLINE TARGET void ISA(tile_start)(const firn__tile *t, ISA(accumulators) acc, c
     }
 }
 
-/* The loop that all the time is spent in. */
+/* The compiler must not know that one pointer is another plus something: it would compute it so, every time. */
+INLINE const float *ISA(unrelated)(const float *p)
+{
+    __asm__("" : "+r"(p));
+    return p;
+}
+
+/* The loop that all the time is spent in. A pointer for every third row: one alone would need more index registers
+ * than there are, or a chain of additions longer than the multiplications. */
 INLINE TARGET void ISA(tile_multiply)(const firn__tile *t, ISA(accumulators) acc, const int rows, const int vectors)
 {
     const int64_t a_row = t->a_row, a_k = t->a_k, ldb = t->ldb;
@@ -55,16 +63,18 @@ INLINE TARGET void ISA(tile_multiply)(const firn__tile *t, ISA(accumulators) acc
     UNROLL for (int q = 0; q * PANEL_VECTORS < vectors; q++) b[q] = t->b + q * t->b_panel;
     for (int64_t s = 0; s < t->segments; s++)
         for (int64_t tap = 0; tap < t->taps; tap++) {
-            const float *a = t->a + s * t->a_segment + tap * t->a_tap;
+            const float *a[FIRN__TILE_ROWS / 3 + 1];
+            UNROLL for (int q = 0; 3 * q < rows; q++) 
+                a[q] = ISA(unrelated)(t->a + s * t->a_segment + tap * t->a_tap + 3 * q * a_row);
             for (int64_t p = t->k; p > 0; p--) {
                 VEC bv[MOST_VECTORS];
                 UNROLL for (int j = 0; j < vectors; j++) bv[j] = LOAD(b[j / PANEL_VECTORS] + j % PANEL_VECTORS * LANES);
                 UNROLL for (int i = 0; i < rows; i++) {
-                    const VEC av = SPREAD(a + i * a_row);
+                    const VEC av = SPREAD(a[i / 3] + i % 3 * a_row);
                     UNROLL for (int j = 0; j < vectors; j++) acc[i][j] = FMA(av, bv[j], acc[i][j]);
                 }
                 UNROLL for (int q = 0; q * PANEL_VECTORS < vectors; q++) b[q] += ldb;
-                a += a_k;
+                UNROLL for (int q = 0; 3 * q < rows; q++) a[q] += a_k;
             }
         }
 }
