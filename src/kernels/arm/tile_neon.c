@@ -1,0 +1,70 @@
+#include "tile.h"
+#if defined(__aarch64__)
+#include <arm_neon.h>
+#include <string.h>
+
+#define TARGET
+#define ISA(name) name##_neon
+#define LANES 4
+#define PANEL_VECTORS 4
+#define VEC float32x4_t
+#define ZERO() vdupq_n_f32(0)
+#define LOAD(p) vld1q_f32(p)
+#define STORE(p, v) vst1q_f32(p, v)
+#define LOAD_PART(p, n) load_first_neon(p, n)
+#define STORE_PART(p, v, n) store_first_neon(p, v, n)
+#define SPREAD(p) vld1q_dup_f32(p)
+#define ADD(a, b) vaddq_f32(a, b)
+#define FMA(a, b, c) vfmaq_f32(c, a, b)
+#define RELU(v) vbslq_f32(vcltzq_f32(v), vdupq_n_f32(0), v) /* NaN and -0 stay */
+#define TRANSPOSE(r) transpose_vectors_neon(r)
+
+static inline float32x4_t load_first_neon(const float *p, int n)
+{
+    float all[4] = {0};
+    if (n > 0) memcpy(all, p, (size_t)n * sizeof *p);
+    return vld1q_f32(all);
+}
+
+static inline void store_first_neon(float *p, float32x4_t v, int n)
+{
+    float all[4];
+    vst1q_f32(all, v);
+    if (n > 0) memcpy(p, all, (size_t)n * sizeof *p);
+}
+
+static inline void transpose_vectors_neon(float32x4_t r[4])
+{
+    const float32x4x2_t low = vtrnq_f32(r[0], r[1]), high = vtrnq_f32(r[2], r[3]);
+    for (int i = 0; i < 2; i++) {
+        r[i] = vcombine_f32(vget_low_f32(low.val[i]), vget_low_f32(high.val[i]));
+        r[2 + i] = vcombine_f32(vget_high_f32(low.val[i]), vget_high_f32(high.val[i]));
+    }
+}
+
+#include "tile.inc.h"
+
+/* 24 to 28 accumulators, four registers for B, one for A: 32 registers. */
+TILES(UP_TO_14, 1)
+TILES(UP_TO_14, 2)
+TILES(UP_TO_6, 4)
+TILES(UP_TO_3, 8)
+DEPTHWISE_TILES(UP_TO_14)
+
+static const firn__tile_set sets_neon[] = {
+    {4, COUNT(tiles_x1_neon), tiles_x1_neon},
+    {8, COUNT(tiles_x2_neon), tiles_x2_neon},
+    {16, COUNT(tiles_x4_neon), tiles_x4_neon},
+    {32, COUNT(tiles_x8_neon), tiles_x8_neon},
+};
+const firn__tiles firn__tiles_neon = {
+    .lanes = LANES,
+    .panel = PANEL_VECTORS * LANES,
+    .sets = sets_neon,
+    .set_count = COUNT(sets_neon),
+    .depthwise = {LANES, COUNT(depthwise_neon), depthwise_neon},
+    .copy = copy_neon,
+    .transpose = transpose_neon,
+    .sum_rows = sum_rows_neon,
+};
+#endif
