@@ -315,7 +315,7 @@ static int slice_rows(const firn__layout *l, const firn__region *r)
         const size_t bytes = item_row_bytes(l, &l->items[i]);
         if (bytes > most) most = bytes;
     }
-    const int threads = firn_ctx_threads(l->ctx), batch = l->options.batch, share = (batch + threads - 1) / threads;
+    const int threads = firn_ctx_threads(l->ctx), batch = l->batch, share = (batch + threads - 1) / threads;
     const size_t fit = STEP_BYTES / most;
     return fit < 1 ? 1 : fit > (size_t)share ? share : (int)fit;
 }
@@ -392,5 +392,10 @@ firn_status firn__layout_memory(firn__layout *l)
     if (st != FIRN_OK) return st;
     stretch_over_regions(l);
     measure(l);
-    return place(l, FIRN__NONE, order, placed, &l->arena_bytes) ? FIRN_OK : firn__no_memory(l->ctx);
+    if (!place(l, FIRN__NONE, order, placed, &l->arena_bytes) || !firn__add(l->arena_bytes, l->whole_bytes, &l->arena_bytes))
+        return firn__no_memory(l->ctx);
+    for (int i = 0; i < l->n_buffers; i++)
+        if (l->buffers[i].region < 0) l->buffers[i].offset += l->whole_bytes;
+    l->peak_bytes += l->whole_bytes;
+    return FIRN_OK;
 }
