@@ -30,9 +30,17 @@ static bool packed_floats(const firn__tiles *tiles, const correlation *c, size_t
 
 static correlation forward_of(const firn__conv_args *v)
 {
-    return (correlation){.h = firn__conv_axis_h(v), .w = firn__conv_axis_w(v), .in_channels = v->c, .out_channels = v->o,
-                         .groups = v->groups, .depthwise = firn__conv_is_depthwise(v), .images = v->n,
-                         .in_image = v->h * v->w * v->c, .out_image = v->oh * v->ow * v->o, .out_row = v->ow * v->o, .out_pixel = v->o};
+    return (correlation){.h = firn__conv_axis_h(v),
+                         .w = firn__conv_axis_w(v),
+                         .in_channels = v->c,
+                         .out_channels = v->o,
+                         .groups = v->groups,
+                         .depthwise = firn__conv_is_depthwise(v),
+                         .images = v->n,
+                         .in_image = v->h * v->w * v->c,
+                         .out_image = v->oh * v->ow * v->o,
+                         .out_row = v->ow * v->o,
+                         .out_pixel = v->o};
 }
 
 /* ---- the input gradient's phases: pixels phase, phase + stride ... of dx see every step-th tap only ---- */
@@ -46,7 +54,9 @@ static firn__axis phase_of(const firn__axis *a, int64_t phase, int64_t *last, in
         p = q, q = r;
     }
     *by = a->stride / p;
-    firn__axis out = {.out = phase < a->in ? firn__ceil_div(a->in - phase, a->stride) : 0, .in = a->out, .stride = 1,
+    firn__axis out = {.out = phase < a->in ? firn__ceil_div(a->in - phase, a->stride) : 0,
+                      .in = a->out,
+                      .stride = 1,
                       .step = a->step / p};
     for (*last = a->taps - 1; *last >= 0; --*last) {
         const int64_t offset = phase - a->origin - *last * a->step;
@@ -67,9 +77,16 @@ static dx_phase dx_phase_of(const firn__conv_args *v, int64_t ph, int64_t pw)
 {
     const firn__axis h = firn__conv_axis_h(v), w = firn__conv_axis_w(v);
     dx_phase p;
-    p.c = (correlation){.h = phase_of(&h, ph, &p.last_h, &p.by_h), .w = phase_of(&w, pw, &p.last_w, &p.by_w), .in_channels = v->o,
-                        .out_channels = v->c, .groups = v->groups, .depthwise = firn__conv_is_depthwise(v), .images = v->n,
-                        .in_image = v->oh * v->ow * v->o, .out_image = v->h * v->w * v->c, .out_row = v->stride * v->w * v->c,
+    p.c = (correlation){.h = phase_of(&h, ph, &p.last_h, &p.by_h),
+                        .w = phase_of(&w, pw, &p.last_w, &p.by_w),
+                        .in_channels = v->o,
+                        .out_channels = v->c,
+                        .groups = v->groups,
+                        .depthwise = firn__conv_is_depthwise(v),
+                        .images = v->n,
+                        .in_image = v->oh * v->ow * v->o,
+                        .out_image = v->h * v->w * v->c,
+                        .out_row = v->stride * v->w * v->c,
                         .out_pixel = v->stride * v->c};
     return p;
 }
@@ -126,7 +143,8 @@ static void pack_correlation(firn__crew crew, const correlation *c, const weight
         job.c = &all;
         job.w.out = w->group;
         pack_columns(&job, 0, 0, c->out_channels, c->out_channels, packed);
-    } else firn__parallel(crew, c->groups * firn__ceil_div(group, job.tiles->panel), pack_conv_panel, &job);
+    } else
+        firn__parallel(crew, c->groups * firn__ceil_div(group, job.tiles->panel), pack_conv_panel, &job);
 }
 
 static size_t phases_bytes(const firn__tiles *tiles, const firn__conv_args *v)
@@ -192,8 +210,11 @@ static void correlate_row(const conv_job *job, firn__rows rows, int64_t i, float
     firn__axis_inside(&c->h, i, &begin, &end);
     const int64_t row = begin < end ? i * c->h.stride + begin * c->h.step + c->h.origin - rows.first : 0;
     const float *first = rows.at + row * job->band.pitch + (job->band.left + c->w.origin) * c->in_channels;
-    firn__tile t = {.a_row = c->w.stride * c->in_channels, .a_segment = c->h.step * job->band.pitch, .segments = end - begin,
-                    .ldc = c->out_pixel, .epilogue = c->epilogue};
+    firn__tile t = {.a_row = c->w.stride * c->in_channels,
+                    .a_segment = c->h.step * job->band.pitch,
+                    .segments = end - begin,
+                    .ldc = c->out_pixel,
+                    .epilogue = c->epilogue};
     if (c->depthwise) {
         t.a_k = c->w.step * c->in_channels;
         t.k = c->w.taps;
@@ -236,15 +257,19 @@ static void correlate_band(void *arg, int64_t part, int worker)
     const correlation *c = job->c;
     const int64_t image = part / job->bands, b = part % job->bands;
     const int64_t begin = c->h.out * b / job->bands, end = c->h.out * (b + 1) / job->bands;
-    const firn__rows rows = firn__band_fill(job->tiles, &job->band, &c->h, &c->w, c->in_channels, c->in + image * c->in_image, begin, end,
-                                        job->scratch + worker * job->band.floats);
+    const firn__rows rows =
+        firn__band_fill(job->tiles, &job->band, &c->h, &c->w, c->in_channels, c->in + image * c->in_image, begin, end,
+                        job->scratch + worker * job->band.floats);
     for (int64_t i = begin; i < end; i++) correlate_row(job, rows, i, c->out + image * c->out_image + i * c->out_row);
 }
 
 static void correlate(firn__crew crew, const correlation *c, float *scratch)
 {
     if (c->h.out <= 0 || c->w.out <= 0) return;
-    conv_job job = {.tiles = crew.ctx->kernels->tiles, .c = c, .band = firn__band_plan(&c->h, &c->w, c->in_channels), .scratch = scratch};
+    conv_job job = {.tiles = crew.ctx->kernels->tiles,
+                    .c = c,
+                    .band = firn__band_plan(&c->h, &c->w, c->in_channels),
+                    .scratch = scratch};
     job.bands = firn__ceil_div(c->h.out, job.band.rows);
     const int64_t threads = firn__crew_size(crew);
     if (c->images * job.bands < threads) job.bands = firn__min(firn__ceil_div(threads, c->images), c->h.out);
@@ -263,7 +288,8 @@ void firn__conv_forward(firn__crew crew, const firn__conv_args *v, const float *
     correlate(crew, &c, scratch);
 }
 
-void firn__conv_dx(firn__crew crew, const firn__conv_args *v, const float *dy, const float *packed, float *dx, void *scratch)
+void firn__conv_dx(firn__crew crew, const firn__conv_args *v, const float *dy, const float *packed, float *dx,
+                   void *scratch)
 {
     const firn__tiles *tiles = crew.ctx->kernels->tiles;
     if (tiles == NULL) {

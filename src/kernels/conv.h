@@ -24,7 +24,10 @@ typedef struct firn__band {
 /* Into how many chunks of images a weight gradient is split, for threads; fixed by v. Chunk i: images n*i/chunks to
  * n*(i+1)/chunks. */
 static inline int64_t firn__conv_chunks(const firn__conv_args *v) { return v->n < 1 ? 1 : v->n < 8 ? v->n : 8; }
-static inline bool firn__conv_is_depthwise(const firn__conv_args *v) { return v->groups > 1 && v->groups == v->c && v->c == v->o; }
+static inline bool firn__conv_is_depthwise(const firn__conv_args *v)
+{
+    return v->groups > 1 && v->groups == v->c && v->c == v->o;
+}
 
 firn__axis firn__conv_axis_h(const firn__conv_args *v);
 firn__axis firn__conv_axis_w(const firn__conv_args *v);
@@ -39,7 +42,7 @@ typedef struct firn__rows {
 } firn__rows;
 /* Those of output rows begin..end-1. image: the whole of it, [in, in, channels]. */
 firn__rows firn__band_fill(const firn__tiles *tiles, const firn__band *band, const firn__axis *h, const firn__axis *w,
-                             int64_t channels, const float *image, int64_t begin, int64_t end, float *buffer);
+                           int64_t channels, const float *image, int64_t begin, int64_t end, float *buffer);
 /* Floats of dw's scratch besides the bands. */
 size_t firn__conv_dw_scratch_bytes(const firn_ctx *ctx, const firn__conv_args *v);
 

@@ -38,7 +38,7 @@ firn__band firn__band_plan(const firn__axis *h, const firn__axis *w, int64_t cha
 }
 
 firn__rows firn__band_fill(const firn__tiles *tiles, const firn__band *band, const firn__axis *h, const firn__axis *w,
-                             int64_t channels, const float *image, int64_t begin, int64_t end, float *buffer)
+                           int64_t channels, const float *image, int64_t begin, int64_t end, float *buffer)
 {
     if (band->floats == 0) return (firn__rows){image, 0};
     const int64_t reach = (h->taps - 1) * h->step, columns = w->in * channels;

@@ -58,9 +58,9 @@ size_t firn__conv_dw_scratch_bytes(const firn_ctx *ctx, const firn__conv_args *v
 
 /* What one band of one image adds. */
 typedef struct dw_band_rows {
-    firn__rows rows;     /* of x */
-    const float *dy;     /* image */
-    int64_t begin, end;  /* output rows */
+    firn__rows rows;    /* of x */
+    const float *dy;    /* image */
+    int64_t begin, end; /* output rows */
     bool resume;
     float *chunk;
 } dw_band_rows;
@@ -79,7 +79,8 @@ static void rows_inside(const firn__axis *a, int64_t kh, int64_t *begin, int64_t
 }
 
 /* dw of kernel row kh, for columns that t already describes: b is dy from the band's first row on. */
-static void dw_kernel_row(const dw_job *job, const dw_band_rows *r, firn__tile *t, const firn__tile_set *set, int64_t kh, int64_t channel)
+static void dw_kernel_row(const dw_job *job, const dw_band_rows *r, firn__tile *t, const firn__tile_set *set, int64_t kh,
+                          int64_t channel)
 {
     const firn__conv_args *v = job->v;
     const bool depthwise = firn__conv_is_depthwise(v);
@@ -111,11 +112,18 @@ static void dw_of_band(const dw_job *job, const dw_band_rows *r, float *copy)
     const int64_t height = job->w.step == 1 && groups == 1 ? v->kw * cg : cg;
     const firn__tile_set *widest = depthwise ? &tiles->depthwise : firn__tile_set_best(tiles, height, group);
     const float *dy = r->dy + r->begin * v->ow * v->o;
-    firn__tile t = {.a_row = 1, .a_k = v->stride * v->c, .a_segment = v->stride * job->band.pitch, .taps = 1, .k = v->ow,
-                    .b_panel = tiles->panel, .ldc = v->o, .resume = r->resume};
+    firn__tile t = {.a_row = 1,
+                    .a_k = v->stride * v->c,
+                    .a_segment = v->stride * job->band.pitch,
+                    .taps = 1,
+                    .k = v->ow,
+                    .b_panel = tiles->panel,
+                    .ldc = v->o,
+                    .resume = r->resume};
     for (int64_t g = 0; g < groups; g++)
         for (int64_t j = 0, width; j < group; j += width) {
-            const firn__tile_set *set = depthwise || group - j >= widest->width ? widest : firn__tile_set_for(tiles, group - j);
+            const firn__tile_set *set =
+                depthwise || group - j >= widest->width ? widest : firn__tile_set_for(tiles, group - j);
             const int64_t column = g * group + j;
             width = set->width;
             t.columns = firn__min(width, group - j);
@@ -145,7 +153,8 @@ static void dw_of_chunk(void *arg, int64_t part, int worker)
         for (; job->dw != NULL && r.begin < v->oh; r.begin = r.end) {
             r.end = firn__min(r.begin + job->band.rows, v->oh);
             r.resume = n > first || r.begin > 0;
-            r.rows = firn__band_fill(job->tiles, &job->band, &job->h, &job->w, v->c, job->x + n * v->h * v->w * v->c, r.begin, r.end, buffer);
+            r.rows = firn__band_fill(job->tiles, &job->band, &job->h, &job->w, v->c, job->x + n * v->h * v->w * v->c,
+                                     r.begin, r.end, buffer);
             dw_of_band(job, &r, buffer + job->band.floats);
         }
         if (job->db != NULL) job->tiles->sum_rows(v->oh * v->ow, v->o, r.dy, sums);
@@ -179,7 +188,8 @@ static void finish_db(const dw_job *job)
     }
 }
 
-void firn__conv_dw(firn__crew crew, const firn__conv_args *v, const float *x, const float *dy, float *dw, float *db, void *scratch)
+void firn__conv_dw(firn__crew crew, const firn__conv_args *v, const float *x, const float *dy, float *dw, float *db,
+                   void *scratch)
 {
     const firn__tiles *tiles = crew.ctx->kernels->tiles;
     if (tiles == NULL) {
@@ -187,8 +197,17 @@ void firn__conv_dw(firn__crew crew, const firn__conv_args *v, const float *x, co
         return;
     }
     int64_t dy_floats;
-    dw_job job = {.tiles = tiles, .v = v, .h = firn__conv_axis_h(v), .w = firn__conv_axis_w(v), .band = dw_band(tiles, v, &dy_floats),
-                  .x = x, .dy = dy, .dw = dw, .db = db, .chunks_of_dw = scratch, .chunks = firn__conv_chunks(v),
+    dw_job job = {.tiles = tiles,
+                  .v = v,
+                  .h = firn__conv_axis_h(v),
+                  .w = firn__conv_axis_w(v),
+                  .band = dw_band(tiles, v, &dy_floats),
+                  .x = x,
+                  .dy = dy,
+                  .dw = dw,
+                  .db = db,
+                  .chunks_of_dw = scratch,
+                  .chunks = firn__conv_chunks(v),
                   .chunk_floats = (depth_of_dw(v) + 4) * v->o};
     job.bands = job.chunks_of_dw + job.chunks * job.chunk_floats;
     job.worker_floats = job.band.floats + dy_floats;

@@ -35,8 +35,7 @@ typedef struct a_view {
 static bool rows_alias(int64_t ld) { return ld % 512 == 0; } /* 2 KiB apart: all in a few sets of L1 */
 
 /* A read by columns: tile by tile, [tile][k][row], in the order in which it is read. */
-static a_view pack_transposed_a(const firn__tile_set *set, const float *a, int64_t lda, int64_t rows,
-                                int64_t kc, float *to)
+static a_view pack_transposed_a(const firn__tile_set *set, const float *a, int64_t lda, int64_t rows, int64_t kc, float *to)
 {
     const int64_t count = firn__ceil_div(rows, set->max_rows);
     for (int64_t i = 0; i < count; i++) {
@@ -69,8 +68,8 @@ static a_view view_a(const gemm_job *job, const firn__tile_set *set, int64_t row
 }
 
 /* Points t at kc rows of B from column j, packed if they are not yet. */
-static void view_b(const gemm_job *job, const firn__tile_set *set, int64_t j, int64_t k0, int64_t kc, bool reused, float *buffer,
-                   firn__tile *t)
+static void view_b(const gemm_job *job, const firn__tile_set *set, int64_t j, int64_t k0, int64_t kc, bool reused,
+                   float *buffer, firn__tile *t)
 {
     const firn__gemm_args *g = job->g;
     const int64_t panel = job->tiles->panel, columns = t->columns;
@@ -86,14 +85,17 @@ static void view_b(const gemm_job *job, const firn__tile_set *set, int64_t j, in
         t->ldb = g->ldb;
         return;
     }
-    if (g->b_transposed) job->tiles->transpose(columns, kc, set->width, g->b + j * g->ldb + k0, g->ldb, buffer, set->width);
-    else job->tiles->copy(kc, columns, set->width, g->b + k0 * g->ldb + j, g->ldb, buffer, set->width);
+    if (g->b_transposed)
+        job->tiles->transpose(columns, kc, set->width, g->b + j * g->ldb + k0, g->ldb, buffer, set->width);
+    else
+        job->tiles->copy(kc, columns, set->width, g->b + k0 * g->ldb + j, g->ldb, buffer, set->width);
     t->b = buffer;
     t->ldb = set->width;
 }
 
 /* Rows of C from row on, for one block of k. */
-static void gemm_block(const gemm_job *job, const gemm_range *r, int64_t row, int64_t rows, int64_t k0, int64_t kc, float *buffer)
+static void gemm_block(const gemm_job *job, const gemm_range *r, int64_t row, int64_t rows, int64_t k0, int64_t kc,
+                       float *buffer)
 {
     const firn__gemm_args *g = job->g;
     const firn__tiles *tiles = job->tiles;
@@ -104,9 +106,16 @@ static void gemm_block(const gemm_job *job, const gemm_range *r, int64_t row, in
     for (int64_t j = r->column, width; j < end; j += width) {
         const firn__tile_set *set = end - j >= widest->width ? widest : firn__tile_set_for(tiles, end - j);
         width = set->width;
-        firn__tile t = {.a_row = a.row, .a_k = a.k, .segments = 1, .taps = 1, .k = kc, .ldc = g->ldc,
-                        .columns = firn__min(width, end - j), .resume = g->accumulate || k0 > 0,
-                        .epilogue = last ? &g->epilogue : NULL, .column = j};
+        firn__tile t = {.a_row = a.row,
+                        .a_k = a.k,
+                        .segments = 1,
+                        .taps = 1,
+                        .k = kc,
+                        .ldc = g->ldc,
+                        .columns = firn__min(width, end - j),
+                        .resume = g->accumulate || k0 > 0,
+                        .epilogue = last ? &g->epilogue : NULL,
+                        .column = j};
         view_b(job, set, j, k0, kc, count > 2, buffer, &t);
         for (int64_t i = 0; i < count; i++) {
             const int64_t begin = rows * i / count, mr = rows * (i + 1) / count - begin;
@@ -151,8 +160,10 @@ void firn__gemm(firn__crew crew, const firn__gemm_args *g)
     gemm_job job = {.g = g, .tiles = tiles, .row_parts = 1, .column_parts = 1, .ctx = crew.ctx};
     if (2.0 * (double)g->m * (double)g->n * (double)g->k >= serial_flops) {
         const int threads = firn__crew_size(crew);
-        if (g->n / tiles->panel >= threads) job.column_parts = threads;
-        else job.row_parts = threads;
+        if (g->n / tiles->panel >= threads)
+            job.column_parts = threads;
+        else
+            job.row_parts = threads;
     }
     firn__parallel(crew, job.row_parts * job.column_parts, gemm_part, &job);
 }
@@ -182,14 +193,23 @@ static void pack_panel(void *arg, int64_t part, int worker)
     const int64_t j = part * p->tiles->panel, columns = firn__min(p->tiles->panel, p->n - j);
     const int64_t width = firn__tile_set_for(p->tiles, columns)->width;
     float *to = p->packed + j * p->k;
-    if (p->b_transposed) p->tiles->transpose(columns, p->k, width, p->b + j * p->ldb, p->ldb, to, width);
-    else p->tiles->copy(p->k, columns, width, p->b + j, p->ldb, to, width);
+    if (p->b_transposed)
+        p->tiles->transpose(columns, p->k, width, p->b + j * p->ldb, p->ldb, to, width);
+    else
+        p->tiles->copy(p->k, columns, width, p->b + j, p->ldb, to, width);
 }
 
 void firn__gemm_pack_b(firn__crew crew, int64_t n, int64_t k, const float *b, int64_t ldb, bool b_transposed, float *packed)
 {
-    pack_job job = {.tiles = crew.ctx->kernels->tiles, .n = n, .k = k, .ldb = ldb, .b = b, .b_transposed = b_transposed,
+    pack_job job = {.tiles = crew.ctx->kernels->tiles,
+                    .n = n,
+                    .k = k,
+                    .ldb = ldb,
+                    .b = b,
+                    .b_transposed = b_transposed,
                     .packed = packed};
-    if (job.tiles == NULL) firn__ref_gemm_pack_b(n, k, b, ldb, b_transposed, packed);
-    else firn__parallel(crew, firn__ceil_div(n, job.tiles->panel), pack_panel, &job);
+    if (job.tiles == NULL)
+        firn__ref_gemm_pack_b(n, k, b, ldb, b_transposed, packed);
+    else
+        firn__parallel(crew, firn__ceil_div(n, job.tiles->panel), pack_panel, &job);
 }

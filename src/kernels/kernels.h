@@ -15,18 +15,24 @@ typedef struct firn__epilogue_args {
 /* ---- gemm: C[M,N] = A[M,K] B[K,N], row-major with leading dimensions ---- */
 typedef struct firn__gemm_args {
     int64_t m, n, k;
-    const float *a; int64_t lda; bool a_transposed; /* stored [K,M] */
-    const float *b; int64_t ldb; bool b_transposed; /* stored [N,K] */
-    const float *b_packed;                          /* made by firn__gemm_pack_b from the same b: then b is not read */
-    float *c; int64_t ldc;
-    bool accumulate;                                /* the chain goes on from what C holds */
+    const float *a;
+    int64_t lda;
+    bool a_transposed; /* stored [K,M] */
+    const float *b;
+    int64_t ldb;
+    bool b_transposed;     /* stored [N,K] */
+    const float *b_packed; /* made by firn__gemm_pack_b from the same b: then b is not read */
+    float *c;
+    int64_t ldc;
+    bool accumulate; /* the chain goes on from what C holds */
     firn__epilogue_args epilogue;
 } firn__gemm_args;
 void firn__gemm(firn__crew crew, const firn__gemm_args *g);
 
 /* Packed B for reuse. bytes is a multiple of 64; 0 on overflow. */
 size_t firn__gemm_packed_bytes(const firn_ctx *ctx, int64_t n, int64_t k);
-void firn__gemm_pack_b(firn__crew crew, int64_t n, int64_t k, const float *b, int64_t ldb, bool b_transposed, float *packed);
+void firn__gemm_pack_b(firn__crew crew, int64_t n, int64_t k, const float *b, int64_t ldb, bool b_transposed,
+                       float *packed);
 
 /* ---- convolution, images N, H, W, C; weights as PyTorch stores them, O, C/groups, KH, KW ---- */
 typedef struct firn__conv_args {
@@ -42,9 +48,11 @@ size_t firn__conv_scratch_bytes(const firn_ctx *ctx, const firn__conv_args *v, b
 
 void firn__conv_forward(firn__crew crew, const firn__conv_args *v, const float *x, const float *packed, float *y,
                         const firn__epilogue_args *epilogue, void *scratch);
-void firn__conv_dx(firn__crew crew, const firn__conv_args *v, const float *dy, const float *packed, float *dx, void *scratch);
+void firn__conv_dx(firn__crew crew, const firn__conv_args *v, const float *dy, const float *packed, float *dx,
+                   void *scratch);
 /* dw in O, C/groups, KH, KW; db [O] or NULL. Images in chunks fixed by v, summed in order. */
-void firn__conv_dw(firn__crew crew, const firn__conv_args *v, const float *x, const float *dy, float *dw, float *db, void *scratch);
+void firn__conv_dw(firn__crew crew, const firn__conv_args *v, const float *x, const float *dy, float *dw, float *db,
+                   void *scratch);
 
 /* ---- the rest is in vector.h: elementwise, pooling, softmax, reductions, updates ---- */
 #endif

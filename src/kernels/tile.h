@@ -16,15 +16,15 @@ typedef struct firn__tile {
     int64_t ldb, b_panel;
     float *c;
     int64_t ldc;
-    int64_t columns; /* stored; at most the width of the tile. b has the full width */
-    bool resume;     /* the chains go on from what c holds */
+    int64_t columns;                     /* stored; at most the width of the tile. b has the full width */
+    bool resume;                         /* the chains go on from what c holds */
     const firn__epilogue_args *epilogue; /* NULL: none */
-    int64_t column;  /* of the epilogue's arrays, for the tile's first column */
+    int64_t column;                      /* of the epilogue's arrays, for the tile's first column */
 } firn__tile;
 typedef void firn__tile_fn(const firn__tile *t);
 
 typedef struct firn__tile_set {
-    int64_t width, max_rows; /* a wider set never has more rows */
+    int64_t width, max_rows;       /* a wider set never has more rows */
     firn__tile_fn *const *of_rows; /* [rows - 1] */
 } firn__tile_set;
 
@@ -44,7 +44,7 @@ typedef struct firn__tiles {
     void (*sum_rows)(int64_t rows, int64_t columns, const float *x, float *sums);
 } firn__tiles;
 
-#define FIRN__TILE_ROWS 14 /* of the highest tile */
+#define FIRN__TILE_ROWS 14                                        /* of the highest tile */
 extern firn__tile_fn *const firn__tiles_x1_avx2[FIRN__TILE_ROWS]; /* AVX-512 takes them for narrow columns */
 extern const firn__tiles firn__tiles_avx512, firn__tiles_avx2, firn__tiles_neon;
 

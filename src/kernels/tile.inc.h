@@ -1,16 +1,20 @@
-/* tile.inc.h: the microkernel, included once by each instruction set's file, which defines
- *   TARGET ISA(name) LANES VEC ZERO() LOAD(p) STORE(p, v) SPREAD(p) ADD(a, b) FMA(a, b, c) RELU(v)
- *   LOAD_PART(p, n) STORE_PART(p, v, n): the first n lanes, 0 <= n < LANES; the rest is zero, or left alone (AVX-512's tiles may be half a vector wide)
- *   TRANSPOSE(r): LANES vectors in place      PANEL_VECTORS
- * and lists its tiles afterwards with TILES. Not a header in the usual sense. */
+/* tile.inc.h: the microkernel, included once by each instruction set's file. That file defines
+ *
+ *   TARGET ISA(name) LANES VEC    attribute of functions, their names' suffix, floats of a vector, its type
+ *   PANEL_VECTORS                 vectors of a panel
+ *   ZERO() LOAD(p) STORE(p, v) SPREAD(p) ADD(a, b) FMA(a, b, c) RELU(v)
+ *   LOAD_PART(p, n) STORE_PART(p, v, n)    the first n lanes, 0 <= n < LANES; the rest is zero, or left alone
+ *   TRANSPOSE(r)                  LANES vectors in place
+ *
+ * and lists its tiles with TILES afterwards. */
 #include "tile.h"
 
+#define INLINE static inline __attribute__((always_inline))
+/* A loop that must be unrolled, so that an array indexed by it can live in registers. */
 #if defined(__clang__)
-#define UNROLL _Pragma("clang loop unroll(full)")
-#define INLINE static inline __attribute__((always_inline))
+#define EACH(i, count) _Pragma("clang loop unroll(full)") for (int i = 0; i < (count); i++)
 #else
-#define UNROLL _Pragma("GCC unroll 64")
-#define INLINE static inline __attribute__((always_inline))
+#define EACH(i, count) _Pragma("GCC unroll 64") for (int i = 0; i < (count); i++)
 #endif
 
 #define MOST_VECTORS 8
@@ -19,30 +23,29 @@ typedef VEC ISA(accumulators)[FIRN__TILE_ROWS][MOST_VECTORS];
 INLINE int ISA(lanes_before)(int64_t n) { return n >= LANES ? LANES : n > 0 ? (int)n : 0; }
 
 /* Lanes of vector j that are columns. */
-INLINE int ISA(lanes_of)(const firn__tile *t, int j)
-{
-    return ISA(lanes_before)(t->columns - (int64_t)j * LANES);
-}
+INLINE int ISA(lanes_of)(const firn__tile *t, int j) { return ISA(lanes_before)(t->columns - (int64_t)j * LANES); }
 
 INLINE TARGET VEC ISA(load_lanes)(const float *p, int n) { return n == LANES ? LOAD(p) : LOAD_PART(p, n); }
 INLINE TARGET void ISA(store_lanes)(float *p, VEC v, int n)
 {
-    if (n == LANES) STORE(p, v);
-    else STORE_PART(p, v, n);
+    if (n == LANES)
+        STORE(p, v);
+    else
+        STORE_PART(p, v, n);
 }
 
 INLINE TARGET void ISA(tile_start)(const firn__tile *t, ISA(accumulators) acc, const int rows, const int vectors)
 {
     if (!t->resume) {
-        UNROLL for (int i = 0; i < rows; i++) UNROLL for (int j = 0; j < vectors; j++) acc[i][j] = ZERO();
+        EACH(i, rows)
+            EACH(j, vectors) acc[i][j] = ZERO();
     } else if (t->columns == (int64_t)vectors * LANES) {
-        UNROLL for (int i = 0; i < rows; i++)
-            UNROLL for (int j = 0; j < vectors; j++) acc[i][j] = LOAD(t->c + i * t->ldc + j * LANES);
+        EACH(i, rows)
+            EACH(j, vectors) acc[i][j] = LOAD(t->c + i * t->ldc + j * LANES);
     } else {
-        UNROLL for (int j = 0; j < vectors; j++) {
+        EACH(j, vectors) {
             const int n = ISA(lanes_of)(t, j);
-            UNROLL for (int i = 0; i < rows; i++)
-                acc[i][j] = n == 0 ? ZERO() : ISA(load_lanes)(t->c + i * t->ldc + j * LANES, n);
+            EACH(i, rows) acc[i][j] = n == 0 ? ZERO() : ISA(load_lanes)(t->c + i * t->ldc + j * LANES, n);
         }
     }
 }
@@ -58,23 +61,23 @@ INLINE const float *ISA(unrelated)(const float *p)
  * than there are, or a chain of additions longer than the multiplications. */
 INLINE TARGET void ISA(tile_multiply)(const firn__tile *t, ISA(accumulators) acc, const int rows, const int vectors)
 {
+    const int panels = (vectors + PANEL_VECTORS - 1) / PANEL_VECTORS, thirds = (rows + 2) / 3;
     const int64_t a_row = t->a_row, a_k = t->a_k, ldb = t->ldb;
     const float *b[MOST_VECTORS];
-    UNROLL for (int q = 0; q * PANEL_VECTORS < vectors; q++) b[q] = t->b + q * t->b_panel;
+    EACH(q, panels) b[q] = t->b + q * t->b_panel;
     for (int64_t s = 0; s < t->segments; s++)
         for (int64_t tap = 0; tap < t->taps; tap++) {
             const float *a[FIRN__TILE_ROWS / 3 + 1];
-            UNROLL for (int q = 0; 3 * q < rows; q++) 
-                a[q] = ISA(unrelated)(t->a + s * t->a_segment + tap * t->a_tap + 3 * q * a_row);
+            EACH(q, thirds) a[q] = ISA(unrelated)(t->a + s * t->a_segment + tap * t->a_tap + 3 * q * a_row);
             for (int64_t p = t->k; p > 0; p--) {
                 VEC bv[MOST_VECTORS];
-                UNROLL for (int j = 0; j < vectors; j++) bv[j] = LOAD(b[j / PANEL_VECTORS] + j % PANEL_VECTORS * LANES);
-                UNROLL for (int i = 0; i < rows; i++) {
+                EACH(j, vectors) bv[j] = LOAD(b[j / PANEL_VECTORS] + j % PANEL_VECTORS * LANES);
+                EACH(i, rows) {
                     const VEC av = SPREAD(a[i / 3] + i % 3 * a_row);
-                    UNROLL for (int j = 0; j < vectors; j++) acc[i][j] = FMA(av, bv[j], acc[i][j]);
+                    EACH(j, vectors) acc[i][j] = FMA(av, bv[j], acc[i][j]);
                 }
-                UNROLL for (int q = 0; q * PANEL_VECTORS < vectors; q++) b[q] += ldb;
-                UNROLL for (int q = 0; 3 * q < rows; q++) a[q] += a_k;
+                EACH(q, panels) b[q] += ldb;
+                EACH(q, thirds) a[q] += a_k;
             }
         }
 }
@@ -87,8 +90,7 @@ INLINE TARGET void ISA(tile_multiply_lanes)(const firn__tile *t, ISA(accumulator
         const float *a = t->a + s * t->a_segment;
         for (int64_t p = t->k; p > 0; p--) {
             const VEC bv = ISA(load_lanes)(b, n);
-            UNROLL for (int i = 0; i < rows; i++)
-                acc[i][0] = FMA(ISA(load_lanes)(a + i * t->a_row, n), bv, acc[i][0]);
+            EACH(i, rows) acc[i][0] = FMA(ISA(load_lanes)(a + i * t->a_row, n), bv, acc[i][0]);
             b += t->ldb;
             a += t->a_k;
         }
@@ -98,31 +100,33 @@ INLINE TARGET void ISA(tile_multiply_lanes)(const firn__tile *t, ISA(accumulator
 INLINE TARGET void ISA(tile_epilogue)(const firn__tile *t, ISA(accumulators) acc, const int rows, const int vectors)
 {
     const firn__epilogue_args *e = t->epilogue;
-    UNROLL for (int j = 0; j < vectors; j++) {
+    EACH(j, vectors) {
         const int64_t column = t->column + j * LANES;
         const int n = ISA(lanes_of)(t, j);
         if (n == 0) continue;
         if (e->bias != NULL) {
             const VEC bias = ISA(load_lanes)(e->bias + column, n);
-            UNROLL for (int i = 0; i < rows; i++) acc[i][j] = ADD(acc[i][j], bias);
+            EACH(i, rows) acc[i][j] = ADD(acc[i][j], bias);
         }
         if (e->scale != NULL) {
             const VEC scale = ISA(load_lanes)(e->scale + column, n), shift = ISA(load_lanes)(e->shift + column, n);
-            UNROLL for (int i = 0; i < rows; i++) acc[i][j] = FMA(acc[i][j], scale, shift);
+            EACH(i, rows) acc[i][j] = FMA(acc[i][j], scale, shift);
         }
-        if (e->relu) UNROLL for (int i = 0; i < rows; i++) acc[i][j] = RELU(acc[i][j]);
+        if (e->relu) {
+            EACH(i, rows) acc[i][j] = RELU(acc[i][j]);
+        }
     }
 }
 
 INLINE TARGET void ISA(tile_finish)(const firn__tile *t, ISA(accumulators) acc, const int rows, const int vectors)
 {
     if (t->epilogue != NULL) ISA(tile_epilogue)(t, acc, rows, vectors);
-    UNROLL for (int j = 0; j < vectors; j++) {
+    EACH(j, vectors) {
         const int n = ISA(lanes_of)(t, j);
         if (n == LANES) {
-            UNROLL for (int i = 0; i < rows; i++) STORE(t->c + i * t->ldc + j * LANES, acc[i][j]);
+            EACH(i, rows) STORE(t->c + i * t->ldc + j * LANES, acc[i][j]);
         } else if (n > 0) {
-            UNROLL for (int i = 0; i < rows; i++) STORE_PART(t->c + i * t->ldc + j * LANES, acc[i][j], n);
+            EACH(i, rows) STORE_PART(t->c + i * t->ldc + j * LANES, acc[i][j], n);
         }
     }
 }
@@ -139,12 +143,15 @@ INLINE TARGET void ISA(tile_depthwise)(const firn__tile *t, const int rows)
 {
     ISA(accumulators) acc;
     ISA(tile_start)(t, acc, rows, 1);
-    if (t->columns == LANES) ISA(tile_multiply_lanes)(t, acc, rows, LANES);
-    else ISA(tile_multiply_lanes)(t, acc, rows, (int)t->columns);
+    if (t->columns == LANES)
+        ISA(tile_multiply_lanes)(t, acc, rows, LANES);
+    else
+        ISA(tile_multiply_lanes)(t, acc, rows, (int)t->columns);
     ISA(tile_finish)(t, acc, rows, 1);
 }
 
-static TARGET void ISA(copy)(int64_t rows, int64_t columns, int64_t width, const float *src, int64_t ld, float *dst, int64_t ldd)
+static TARGET void ISA(copy)(int64_t rows, int64_t columns, int64_t width, const float *src, int64_t ld, float *dst,
+                             int64_t ldd)
 {
     const int64_t whole = columns / LANES * LANES;
     for (int64_t i = 0; i < rows; i++, src += ld, dst += ldd) {
@@ -155,12 +162,14 @@ static TARGET void ISA(copy)(int64_t rows, int64_t columns, int64_t width, const
 }
 
 /* rows, columns: of src that are there; width: lanes to write. */
-INLINE TARGET void ISA(transpose_block)(int rows, int columns, int width, const float *src, int64_t ld, float *dst, int64_t ldd)
+INLINE TARGET void ISA(transpose_block)(int rows, int columns, int width, const float *src, int64_t ld, float *dst,
+                                        int64_t ldd)
 {
     VEC r[LANES];
-    UNROLL for (int i = 0; i < LANES; i++) r[i] = i < rows ? ISA(load_lanes)(src + i * ld, columns) : ZERO();
+    EACH(i, LANES) r[i] = i < rows ? ISA(load_lanes)(src + i * ld, columns) : ZERO();
     TRANSPOSE(r);
-    UNROLL for (int j = 0; j < LANES; j++) if (j < columns) ISA(store_lanes)(dst + j * ldd, r[j], width);
+    EACH(j, LANES)
+        if (j < columns) ISA(store_lanes)(dst + j * ldd, r[j], width);
 }
 
 static TARGET void ISA(transpose)(int64_t rows, int64_t columns, int64_t width, const float *src, int64_t ld, float *dst,
@@ -171,21 +180,23 @@ static TARGET void ISA(transpose)(int64_t rows, int64_t columns, int64_t width, 
             const int m = ISA(lanes_before)(rows - i), n = ISA(lanes_before)(columns - j), w = ISA(lanes_before)(width - i);
             const float *s = src + i * ld + j;
             float *d = dst + j * ldd + i;
-            if (m == LANES && n == LANES) ISA(transpose_block)(LANES, LANES, LANES, s, ld, d, ldd);
-            else ISA(transpose_block)(m, n, w, s, ld, d, ldd);
+            if (m == LANES && n == LANES)
+                ISA(transpose_block)(LANES, LANES, LANES, s, ld, d, ldd);
+            else
+                ISA(transpose_block)(m, n, w, s, ld, d, ldd);
         }
 }
 
 INLINE TARGET void ISA(sum_rows_of_vector)(int64_t rows, int64_t columns, const float *x, float *sums, const int n)
 {
     VEC acc[4];
-    UNROLL for (int l = 0; l < 4; l++) acc[l] = ISA(load_lanes)(sums + l * columns, n);
+    EACH(l, 4) acc[l] = ISA(load_lanes)(sums + l * columns, n);
     int64_t i = 0;
     for (; i + 4 <= rows; i += 4, x += 4 * columns)
-        UNROLL for (int l = 0; l < 4; l++) acc[l] = ADD(acc[l], ISA(load_lanes)(x + l * columns, n));
-    UNROLL for (int l = 0; l < 3; l++)
+        EACH(l, 4) acc[l] = ADD(acc[l], ISA(load_lanes)(x + l * columns, n));
+    EACH(l, 3)
         if (i + l < rows) acc[l] = ADD(acc[l], ISA(load_lanes)(x + l * columns, n));
-    UNROLL for (int l = 0; l < 4; l++) ISA(store_lanes)(sums + l * columns, acc[l], n);
+    EACH(l, 4) ISA(store_lanes)(sums + l * columns, acc[l], n);
 }
 
 static TARGET void ISA(sum_rows)(int64_t rows, int64_t columns, const float *x, float *sums)
@@ -201,12 +212,13 @@ static TARGET void ISA(sum_rows)(int64_t rows, int64_t columns, const float *x, 
 #define UP_TO_7(X, v) UP_TO_6(X, v) X(7, v)
 #define UP_TO_14(X, v) UP_TO_7(X, v) X(8, v) X(9, v) X(10, v) X(11, v) X(12, v) X(13, v) X(14, v)
 
-#define TILE(r, v) static TARGET void ISA(tile_##r##x##v)(const firn__tile *t) { ISA(tile)(t, r, v); }
+#define TILE(r, v)                                                                                                         \
+    static TARGET void ISA(tile_##r##x##v)(const firn__tile *t) { ISA(tile)(t, r, v); }
 #define TILE_NAME(r, v) ISA(tile_##r##x##v),
-#define TILES(up_to, v) \
-    up_to(TILE, v) static firn__tile_fn *const ISA(tiles_x##v)[] = {up_to(TILE_NAME, v)};
-#define DEPTHWISE(r, v) static TARGET void ISA(depthwise_##r)(const firn__tile *t) { ISA(tile_depthwise)(t, r); }
+#define TILES(up_to, v) up_to(TILE, v) static firn__tile_fn *const ISA(tiles_x##v)[] = {up_to(TILE_NAME, v)};
+#define DEPTHWISE(r, v)                                                                                                    \
+    static TARGET void ISA(depthwise_##r)(const firn__tile *t) { ISA(tile_depthwise)(t, r); }
 #define DEPTHWISE_NAME(r, v) ISA(depthwise_##r),
-#define DEPTHWISE_TILES(up_to) \
+#define DEPTHWISE_TILES(up_to)                                                                                             \
     up_to(DEPTHWISE, 1) static firn__tile_fn *const ISA(depthwise)[] = {up_to(DEPTHWISE_NAME, 1)};
 #define COUNT(table) ((int64_t)(sizeof(table) / sizeof *(table)))

@@ -70,16 +70,21 @@ static double report(bench *b, const char *name, double flops)
     }
     qsort(share, (size_t)rounds, sizeof *share, by_value);
     qsort(rate, (size_t)rounds, sizeof *rate, by_value);
-    if (json) printf("%s\n  {\"name\": \"%s\", \"isa\": \"%s\", \"gflops\": %.2f, \"peak\": %.4f}", first_row ? "" : ",", name, isa,
-                     rate[rounds / 2] * 1e-9, share[rounds / 2]);
-    else printf("%-44s %-7s %8.1f GFLOP/s %6.1f %%\n", name, isa, rate[rounds / 2] * 1e-9, 100 * share[rounds / 2]);
+    if (json)
+        printf("%s\n  {\"name\": \"%s\", \"isa\": \"%s\", \"gflops\": %.2f, \"peak\": %.4f}", first_row ? "" : ",", name,
+               isa, rate[rounds / 2] * 1e-9, share[rounds / 2]);
+    else
+        printf("%-44s %-7s %8.1f GFLOP/s %6.1f %%\n", name, isa, rate[rounds / 2] * 1e-9, 100 * share[rounds / 2]);
     fflush(stdout);
     first_row = false;
     return share[rounds / 2];
 }
 
 static void run_gemm(bench *b) { firn__gemm(b->crew, &b->gemm); }
-static void run_forward(bench *b) { firn__conv_forward(b->crew, &b->conv, b->x, b->packed, b->y, &b->epilogue, b->scratch); }
+static void run_forward(bench *b)
+{
+    firn__conv_forward(b->crew, &b->conv, b->x, b->packed, b->y, &b->epilogue, b->scratch);
+}
 static void run_dx(bench *b) { firn__conv_dx(b->crew, &b->conv, b->y, b->packed, b->x, b->scratch); }
 static void run_dw(bench *b) { firn__conv_dw(b->crew, &b->conv, b->x, b->y, b->dw, b->db, b->scratch); }
 
@@ -93,8 +98,17 @@ static double bench_gemm(firn_ctx *ctx, form f, int64_t m, int64_t n, int64_t k)
     if (strstr(name, only) == NULL) return 0;
     float *a = numbers((size_t)(m * k)), *b = numbers((size_t)(n * k)), *c = numbers((size_t)(m * n)), *packed = NULL;
     bench it = {.crew = {ctx, -1}, .run = run_gemm};
-    it.gemm = (firn__gemm_args){.m = m, .n = n, .k = k, .a = a, .lda = f == TN ? m : k, .a_transposed = f == TN, .b = b,
-                                .ldb = f == NT || f == PACKED ? k : n, .b_transposed = f == NT || f == PACKED, .c = c, .ldc = n};
+    it.gemm = (firn__gemm_args){.m = m,
+                                .n = n,
+                                .k = k,
+                                .a = a,
+                                .lda = f == TN ? m : k,
+                                .a_transposed = f == TN,
+                                .b = b,
+                                .ldb = f == NT || f == PACKED ? k : n,
+                                .b_transposed = f == NT || f == PACKED,
+                                .c = c,
+                                .ldc = n};
     if (f == PACKED) {
         packed = numbers(firn__gemm_packed_bytes(ctx, n, k) / sizeof *packed);
         firn__gemm_pack_b(it.crew, n, k, b, k, true, packed);
@@ -114,8 +128,10 @@ static double geometric_mean(const double *v, int count)
         const double middle = 0.5 * (low + high);
         double product = 1;
         for (int i = 0; i < count; i++) product *= v[i] / middle;
-        if (product > 1) low = middle;
-        else high = middle;
+        if (product > 1)
+            low = middle;
+        else
+            high = middle;
     }
     return low;
 }
@@ -132,24 +148,38 @@ static void bench_gemms(firn_ctx *ctx)
                     const double s = bench_gemm(ctx, f, ms[i], sizes[j], sizes[l]);
                     if (s > 0) share[count++] = s;
                 }
-        if (count > 0 && !json) printf("geometric mean of %s: %.1f %%\n", form_names[f], 100 * geometric_mean(share, count));
+        if (count > 0 && !json)
+            printf("geometric mean of %s: %.1f %%\n", form_names[f], 100 * geometric_mean(share, count));
     }
     static const int64_t outputs[] = {5, 10};
     for (form f = NN; f < FORMS; f++)
         for (int o = 0; o < 2; o++)
-            for (int i = 0; i < 4; i++) bench_gemm(ctx, f, ms[i], outputs[o], 128), bench_gemm(ctx, f, ms[i], outputs[o], 512);
+            for (int i = 0; i < 4; i++)
+                bench_gemm(ctx, f, ms[i], outputs[o], 128), bench_gemm(ctx, f, ms[i], outputs[o], 512);
     for (int o = 0; o < 2; o++) bench_gemm(ctx, NN, 128, 512, outputs[o]), bench_gemm(ctx, TN, outputs[o], 512, 128);
     static const int64_t few[] = {1, 2, 4, 8, 16};
     for (form f = NN; f < FORMS; f++)
         for (int i = 0; i < 5; i++) bench_gemm(ctx, f, few[i], 512, 512);
 }
 
-static void bench_conv(firn_ctx *ctx, int64_t n, int64_t c, int64_t size, int64_t o, int64_t k, int stride, int pad, int groups)
+static void bench_conv(firn_ctx *ctx, int64_t n, int64_t c, int64_t size, int64_t o, int64_t k, int stride, int pad,
+                       int groups)
 {
     const int64_t out = (size + 2 * pad - k) / stride + 1;
     bench it = {.crew = {ctx, -1},
-                .conv = {.n = n, .c = c, .h = size, .w = size, .o = o, .kh = k, .kw = k, .oh = out, .ow = out, .stride = stride,
-                         .pad = pad, .dilation = 1, .groups = groups}};
+                .conv = {.n = n,
+                         .c = c,
+                         .h = size,
+                         .w = size,
+                         .o = o,
+                         .kh = k,
+                         .kw = k,
+                         .oh = out,
+                         .ow = out,
+                         .stride = stride,
+                         .pad = pad,
+                         .dilation = 1,
+                         .groups = groups}};
     const firn__conv_args *v = &it.conv;
     char name[96];
     it.x = numbers((size_t)(n * c * size * size));
@@ -167,8 +197,8 @@ static void bench_conv(firn_ctx *ctx, int64_t n, int64_t c, int64_t size, int64_
         void (*run)(bench *b);
     } passes[] = {{"forward", run_forward}, {"dx", run_dx}, {"dw", run_dw}};
     for (int p = 0; p < 3; p++) {
-        snprintf(name, sizeof name, "conv %s %dx%dx%d->%d k%d s%d p%d g%d", passes[p].name, (int)c, (int)size, (int)size, (int)o, (int)k,
-                 stride, pad, groups);
+        snprintf(name, sizeof name, "conv %s %dx%dx%d->%d k%d s%d p%d g%d", passes[p].name, (int)c, (int)size, (int)size,
+                 (int)o, (int)k, stride, pad, groups);
         it.run = passes[p].run;
         if (strstr(name, only) != NULL) report(&it, name, flops);
     }
@@ -196,12 +226,20 @@ int main(int argc, char **argv)
     const char *isas[] = {"avx512", "avx2", "neon"};
     const char *isa = NULL;
     for (int i = 1; i < argc; i++) {
-        if (strcmp(argv[i], "--json") == 0) json = true;
-        else if (strcmp(argv[i], "--isa") == 0 && i + 1 < argc) isa = argv[++i];
-        else if (strcmp(argv[i], "--threads") == 0 && i + 1 < argc) threads = atoi(argv[++i]);
-        else if (strcmp(argv[i], "--rounds") == 0 && i + 1 < argc) rounds = atoi(argv[++i]);
-        else if (strcmp(argv[i], "--only") == 0 && i + 1 < argc) only = argv[++i];
-        else return fprintf(stderr, "usage: bench_kernels [--json] [--isa NAME] [--threads N] [--rounds N] [--only SUBSTRING]\n"), 2;
+        if (strcmp(argv[i], "--json") == 0)
+            json = true;
+        else if (strcmp(argv[i], "--isa") == 0 && i + 1 < argc)
+            isa = argv[++i];
+        else if (strcmp(argv[i], "--threads") == 0 && i + 1 < argc)
+            threads = atoi(argv[++i]);
+        else if (strcmp(argv[i], "--rounds") == 0 && i + 1 < argc)
+            rounds = atoi(argv[++i]);
+        else if (strcmp(argv[i], "--only") == 0 && i + 1 < argc)
+            only = argv[++i];
+        else
+            return fprintf(stderr,
+                           "usage: bench_kernels [--json] [--isa NAME] [--threads N] [--rounds N] [--only SUBSTRING]\n"),
+                   2;
     }
     if (rounds < 1 || rounds > most_rounds || threads < 1) return 2;
     if (json) printf("[");

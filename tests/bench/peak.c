@@ -7,19 +7,19 @@ enum { loops = 100000, chains = 12 };
 
 /* Twelve independent chains in registers: more than the latency of an FMA times the number of its units. The sum goes
  * to memory, so that nothing is left out. */
-#define PEAK(name, TARGET, VEC, LANES, SET, FMA, STORE)                                                            \
-    TARGET static void name(const float *numbers, float *sink)                                                     \
-    {                                                                                                              \
-        const VEC a = SET(numbers[0]), b = SET(numbers[1]);                                                        \
-        VEC c0 = SET(numbers[0]), c1 = SET(numbers[1]), c2 = SET(numbers[2]), c3 = SET(numbers[3]);                \
-        VEC c4 = SET(numbers[4]), c5 = SET(numbers[5]), c6 = SET(numbers[6]), c7 = SET(numbers[7]);                \
-        VEC c8 = SET(numbers[8]), c9 = SET(numbers[9]), c10 = SET(numbers[10]), c11 = SET(numbers[11]);            \
-        for (int n = 0; n < loops; n++) {                                                                          \
-            c0 = FMA(c0), c1 = FMA(c1), c2 = FMA(c2), c3 = FMA(c3), c4 = FMA(c4), c5 = FMA(c5);                    \
-            c6 = FMA(c6), c7 = FMA(c7), c8 = FMA(c8), c9 = FMA(c9), c10 = FMA(c10), c11 = FMA(c11);                \
-        }                                                                                                          \
-        const VEC c[chains] = {c0, c1, c2, c3, c4, c5, c6, c7, c8, c9, c10, c11};                                  \
-        for (int i = 0; i < chains; i++) STORE(sink + i * (LANES), c[i]);                                          \
+#define PEAK(name, TARGET, VEC, LANES, SET, FMA, STORE)                                                                    \
+    TARGET static void name(const float *numbers, float *sink)                                                             \
+    {                                                                                                                      \
+        const VEC a = SET(numbers[0]), b = SET(numbers[1]);                                                                \
+        VEC c0 = SET(numbers[0]), c1 = SET(numbers[1]), c2 = SET(numbers[2]), c3 = SET(numbers[3]);                        \
+        VEC c4 = SET(numbers[4]), c5 = SET(numbers[5]), c6 = SET(numbers[6]), c7 = SET(numbers[7]);                        \
+        VEC c8 = SET(numbers[8]), c9 = SET(numbers[9]), c10 = SET(numbers[10]), c11 = SET(numbers[11]);                    \
+        for (int n = 0; n < loops; n++) {                                                                                  \
+            c0 = FMA(c0), c1 = FMA(c1), c2 = FMA(c2), c3 = FMA(c3), c4 = FMA(c4), c5 = FMA(c5);                            \
+            c6 = FMA(c6), c7 = FMA(c7), c8 = FMA(c8), c9 = FMA(c9), c10 = FMA(c10), c11 = FMA(c11);                        \
+        }                                                                                                                  \
+        const VEC c[chains] = {c0, c1, c2, c3, c4, c5, c6, c7, c8, c9, c10, c11};                                          \
+        for (int i = 0; i < chains; i++) STORE(sink + i * (LANES), c[i]);                                                  \
     }
 
 #if defined(__x86_64__)

@@ -32,8 +32,18 @@ static uint64_t hash_gemm(firn_ctx *ctx, uint64_t h)
 {
     const int64_t m = 1 + below(40), n = 1 + below(70), k = 1 + below(below(4) ? 50 : 700);
     float *a = floats(m * k), *b = floats(n * k), *c = floats(m * n), *bias = floats(n);
-    const firn__gemm_args g = {.m = m, .n = n, .k = k, .a = a, .lda = k, .b = b, .ldb = k, .b_transposed = true, .c = c, .ldc = n,
-                               .accumulate = below(2) == 0, .epilogue = {.bias = bias, .relu = below(2) == 0}};
+    const firn__gemm_args g = {.m = m,
+                               .n = n,
+                               .k = k,
+                               .a = a,
+                               .lda = k,
+                               .b = b,
+                               .ldb = k,
+                               .b_transposed = true,
+                               .c = c,
+                               .ldc = n,
+                               .accumulate = below(2) == 0,
+                               .epilogue = {.bias = bias, .relu = below(2) == 0}};
     firn__gemm((firn__crew){ctx, -1}, &g);
     h = hashed(h, c, m * n);
     free(a), free(b), free(c), free(bias);
@@ -42,7 +52,8 @@ static uint64_t hash_gemm(firn_ctx *ctx, uint64_t h)
 
 static uint64_t hash_conv(firn_ctx *ctx, uint64_t h)
 {
-    firn__conv_args v = {.n = 1 + below(9), .kh = 1 + below(4), .kw = 1 + below(4), .oh = 1 + below(9), .ow = 1 + below(16)};
+    firn__conv_args v = {
+        .n = 1 + below(9), .kh = 1 + below(4), .kw = 1 + below(4), .oh = 1 + below(9), .ow = 1 + below(16)};
     v.groups = below(3) ? 1 : 1 + (int)below(5);
     const bool depthwise = below(4) == 0;
     const int64_t cg = depthwise ? 1 : 1 + below(20), og = depthwise ? 1 : 1 + below(40);

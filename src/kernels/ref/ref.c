@@ -22,7 +22,8 @@ static void ref_gemm_row(void *arg, int64_t i, int worker)
     for (int64_t j = 0; j < g->n; j++) {
         float acc = g->accumulate ? g->c[i * g->ldc + j] : 0;
         for (int64_t p = 0; p < g->k; p++)
-            acc = fmaf(g->a[g->a_transposed ? p * g->lda + i : i * g->lda + p], b[b_transposed ? j * ldb + p : p * ldb + j], acc);
+            acc = fmaf(g->a[g->a_transposed ? p * g->lda + i : i * g->lda + p], b[b_transposed ? j * ldb + p : p * ldb + j],
+                       acc);
         g->c[i * g->ldc + j] = firn__ref_epilogue(acc, &g->epilogue, j);
     }
 }
@@ -72,7 +73,8 @@ static void ref_forward_row(void *arg, int64_t row, int worker)
                 for (int64_t kw = 0; kw < v->kw; kw++) {
                     const int64_t iw = ow * v->stride - v->pad + kw * v->dilation;
                     for (int64_t c = 0; c < cg; c++) {
-                        const float xv = inside(iw, v->w) ? pass->x[((n * v->h + ih) * v->w + iw) * v->c + o / og * cg + c] : 0;
+                        const float xv =
+                            inside(iw, v->w) ? pass->x[((n * v->h + ih) * v->w + iw) * v->c + o / og * cg + c] : 0;
                         acc = fmaf(xv, pass->packed[((kh * v->kw + kw) * cg + c) * v->o + o], acc);
                     }
                 }
@@ -106,7 +108,8 @@ static void ref_dx_row(void *arg, int64_t row, int worker)
                     const int64_t tw = iw + v->pad - kw * v->dilation, ow = tw / v->stride;
                     if (tw % v->stride != 0) continue;
                     for (int64_t o = o0; o < o0 + og; o++) {
-                        const float d = inside(tw, v->ow * v->stride) ? pass->dy[((n * v->oh + oh) * v->ow + ow) * v->o + o] : 0;
+                        const float d =
+                            inside(tw, v->ow * v->stride) ? pass->dy[((n * v->oh + oh) * v->ow + ow) * v->o + o] : 0;
                         acc = fmaf(d, pass->packed[((kh * v->kw + kw) * cg + c % cg) * v->o + o], acc);
                     }
                 }
@@ -152,7 +155,8 @@ static void ref_dw_channel(void *arg, int64_t o, int worker)
     (void)worker;
     const ref_pass *pass = arg;
     const firn__conv_args *v = pass->v;
-    const int64_t chunks = firn__conv_chunks(v), taps = v->kh * v->kw, cg = v->c / v->groups, c0 = o / (v->o / v->groups) * cg;
+    const int64_t chunks = firn__conv_chunks(v), taps = v->kh * v->kw, cg = v->c / v->groups,
+                  c0 = o / (v->o / v->groups) * cg;
     for (int64_t chunk = 0; chunk < chunks; chunk++) {
         const int64_t n0 = v->n * chunk / chunks, n1 = v->n * (chunk + 1) / chunks;
         for (int64_t i = 0; pass->dw != NULL && i < cg * taps; i++) {

@@ -58,10 +58,8 @@ DEPTHWISE_TILES(UP_TO_14)
 
 static const firn__tile_set sets_avx512[] = {
     {8, FIRN__TILE_ROWS, firn__tiles_x1_avx2}, /* half a vector */
-    {16, COUNT(tiles_x1_avx512), tiles_x1_avx512},
-    {32, COUNT(tiles_x2_avx512), tiles_x2_avx512},
-    {64, COUNT(tiles_x4_avx512), tiles_x4_avx512},
-    {128, COUNT(tiles_x8_avx512), tiles_x8_avx512},
+    {16, COUNT(tiles_x1_avx512), tiles_x1_avx512}, {32, COUNT(tiles_x2_avx512), tiles_x2_avx512},
+    {64, COUNT(tiles_x4_avx512), tiles_x4_avx512}, {128, COUNT(tiles_x8_avx512), tiles_x8_avx512},
 };
 const firn__tiles firn__tiles_avx512 = {
     .lanes = LANES,
