@@ -80,7 +80,7 @@ static void widen(double value, double *low, double *high)
 /* From 3 to 6 steps of 1, 2 or 5 times a power of ten. */
 static axis choose_axis(const chart_panel *p)
 {
-    double low = INFINITY, high = -INFINITY;
+    double low = (double)INFINITY, high = -low;
     for (int l = 0; l < p->n_lines; l++)
         for (int x = 0; x < CHART_X; x++) {
             widen(p->lines[l].mean[x], &low, &high);

@@ -10,7 +10,8 @@ typedef enum firn_mode { FIRN_TRAIN = 0, FIRN_EVAL = 1 } firn_mode;
 
 typedef struct firn_plan_options {
     firn_mode mode;
-    int batch;            /* capacity in rows; required, at least 1 */
+    int batch;            /* capacity in rows; required, at least 1. Evaluation whose rows are independent of each other
+                           * goes through a larger batch a few rows at a time, so its memory does not grow with it */
     firn_tensor *watch;   /* one more tensor whose value can be read after forward (the logits beside the loss), or NULL */
     bool features;        /* firn_plan_features_pack() and firn_plan_forward_features() will be called: their values are
                            * kept in memory for the whole batch */

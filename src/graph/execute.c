@@ -134,22 +134,27 @@ static void run_region(firn_plan *plan, const firn__region *region, bool tail)
 
 /* ---- the passes ---- */
 
-/* A user reads N, C, H, W. */
-static void copy_outputs(firn_plan *plan)
+/* A user reads N, C, H, W, and all rows whatever passes they came in. */
+static void copy_outputs(firn_plan *plan, int first)
 {
     const firn__layout *l = &plan->layout;
     for (int i = 0; i < l->n_slots; i++) {
         const firn__slot *s = &l->slots[i];
-        if (s->copy < 0) continue;
-        const int64_t *dim = s->shape.dim;
-        firn__vector_transpose((firn__crew){plan->ctx, -1}, s->row_bytes > 0 ? plan->rows : dim[0],
-                               &(firn__transpose_args){.rows = dim[2] * dim[3], .columns = dim[1], .dtype = s->tensor->dtype,
-                                                       .x = firn__slot_data(plan, i),
-                                                       .y = (unsigned char *)plan->arena.data + l->buffers[s->copy].offset});
+        const void *from = firn__slot_data(plan, i);
+        unsigned char *arena = plan->arena.data;
+        unsigned char *to = s->whole != SIZE_MAX ? arena + s->whole + (size_t)first * s->row_bytes : NULL;
+        if (s->copy >= 0) {
+            if (to == NULL) to = arena + l->buffers[s->copy].offset;
+            firn__vector_transpose((firn__crew){plan->ctx, -1}, s->row_bytes > 0 ? plan->rows : s->shape.dim[0],
+                                   &(firn__transpose_args){.rows = s->shape.dim[2] * s->shape.dim[3], .columns = s->shape.dim[1],
+                                                           .dtype = s->tensor->dtype, .x = from, .y = to});
+        } else if (to != NULL) {
+            memcpy(to, from, (size_t)plan->rows * s->row_bytes);
+        }
     }
 }
 
-void firn__run_forward(firn_plan *plan, bool tail)
+void firn__run_forward(firn_plan *plan, int first, bool tail)
 {
     const firn__layout *l = &plan->layout;
     for (int i = 0; i < l->n_items;) {
@@ -162,7 +167,7 @@ void firn__run_forward(firn_plan *plan, bool tail)
             i++;
         }
     }
-    copy_outputs(plan);
+    copy_outputs(plan, first);
 }
 
 static void add_contribution(firn_plan *plan, int slot, const firn_view *from)

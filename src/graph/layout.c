@@ -64,15 +64,16 @@ static int mark_live(const firn__layout *l, int *live)
 
 static firn_status slot_fill(firn__layout *l, firn__slot *s, firn_tensor *t)
 {
-    *s = (firn__slot){.tensor = t, .producer = FIRN__NONE, .base = l->n_slots, .value = FIRN__NONE, .grad = FIRN__NONE, .param_grad = SIZE_MAX, .copy = FIRN__NONE};
-    s->shape = firn__shape_with_rows(t->shape, l->options.batch);
+    *s = (firn__slot){.tensor = t, .producer = FIRN__NONE, .base = l->n_slots, .value = FIRN__NONE, .grad = FIRN__NONE, .param_grad = SIZE_MAX, .copy = FIRN__NONE,
+                      .whole = SIZE_MAX};
+    s->shape = firn__shape_with_rows(t->shape, l->batch);
     const bool batched = t->shape.rank > 0 && t->shape.dim[0] == FIRN_BATCH;
     const firn_shape row = firn__shape_with_rows(t->shape, 1);
     size_t row_bytes;
     char text[FIRN__SHAPE_TEXT];
     if (!firn__shape_bytes(s->shape, firn_dtype_size(t->dtype), &s->bytes) || !firn__shape_bytes(row, firn_dtype_size(t->dtype), &row_bytes))
         return firn__fail(l->ctx, FIRN_ERR_SHAPE, "firn_plan_create: \"%s\" %s is too large for this machine at batch %d", t->name,
-                          firn__shape_text(t->shape, text), l->options.batch);
+                          firn__shape_text(t->shape, text), l->batch);
     s->row_bytes = batched ? row_bytes : 0;
     s->output = t == l->root || t == l->options.watch;
     return FIRN_OK;
@@ -104,7 +105,7 @@ static void item_fill(const firn__layout *l, firn__item *item, firn__node *n)
     }
     firn_view views[FIRN_OP_MAX_IN + 1];
     while (item->op->resolve != NULL) {
-        const firn_op_build b = firn__item_build(l, item, l->options.batch, views);
+        const firn_op_build b = firn__item_build(l, item, l->batch, views);
         const firn_op *other = item->op->resolve(&b);
         if (other == NULL || other == item->op) break;
         item->op = other;
@@ -137,6 +138,45 @@ firn_status firn__layout_collect(firn__layout *l)
         item_fill(l, item, m->nodes[i]);
         l->slots[item->out].producer = l->n_items++;
     }
+    return FIRN_OK;
+}
+
+/* ---- passes ---- */
+
+/* Rows of a pass: enough for packed weights to pay, and a few for each thread. */
+static int pass_rows(const firn_ctx *ctx)
+{
+    enum { LEAST = 32, A_THREAD = 4 };
+    const int threads = firn_ctx_threads(ctx);
+    return threads * A_THREAD > LEAST ? threads * A_THREAD : LEAST;
+}
+
+/* Does each row go through by itself? */
+static bool rows_are_independent(const firn__layout *l)
+{
+    for (int i = 0; i < l->n_items; i++) {
+        const firn__item *item = &l->items[i];
+        if (item->op->traits & (FIRN_OP_RANDOM | FIRN_OP_BATCHMIX)) return false;
+        if (l->slots[item->out].row_bytes == 0) return false;
+    }
+    return true;
+}
+
+firn_status firn__layout_passes(firn__layout *l)
+{
+    const int rows = pass_rows(l->ctx);
+    if (l->options.mode != FIRN_EVAL || l->options.features || l->options.layer_by_layer || l->batch <= rows) return FIRN_OK;
+    if (!rows_are_independent(l)) return FIRN_OK;
+    size_t whole = 0;
+    for (int i = 0; i < l->n_slots; i++) {
+        firn__slot *s = &l->slots[i];
+        s->shape = firn__shape_with_rows(s->tensor->shape, rows);
+        if (s->output) s->whole = whole;
+        if (s->output && (!firn__add(whole, s->bytes, &whole) || !firn__round_up(whole, 64, &whole))) return firn__no_memory(l->ctx);
+        if (s->row_bytes > 0) s->bytes = s->row_bytes * (size_t)rows;
+    }
+    l->whole_bytes = whole;
+    l->batch = rows;
     return FIRN_OK;
 }
 
@@ -258,11 +298,15 @@ static firn_status sweep_frontier(firn__layout *l)
     return FIRN_OK;
 }
 
-static uint64_t flops_of(const firn__layout *l, const firn__item *item, const firn_op_build *b, int grad_of)
+/* Of the whole batch, also where it goes in passes. */
+static uint64_t flops_of(const firn__layout *l, const firn__item *item, int grad_of)
 {
-    if (item->op->flops != NULL) return item->op->flops(b, grad_of);
+    firn_view views[FIRN_OP_MAX_IN + 1];
+    const firn_op_build b = firn__item_build(l, item, l->options.batch, views);
+    if (item->op->flops != NULL) return item->op->flops(&b, grad_of);
     if (item->op->traits & FIRN_OP_VIEW) return 0;
-    return (uint64_t)firn_shape_count(l->slots[grad_of < 0 ? item->out : item->in[grad_of]].shape);
+    const firn_tensor *t = grad_of < 0 ? item->node->out : item->node->in[grad_of];
+    return (uint64_t)firn_shape_count(firn__shape_with_rows(t->shape, l->options.batch));
 }
 
 static firn_status sweep_sizes(firn__layout *l)
@@ -270,7 +314,7 @@ static firn_status sweep_sizes(firn__layout *l)
     firn_view views[FIRN_OP_MAX_IN + 1];
     for (int i = 0; i < l->n_items; i++) {
         firn__item *item = &l->items[i];
-        firn_op_build b = firn__item_build(l, item, l->options.batch, views);
+        firn_op_build b = firn__item_build(l, item, l->batch, views);
         const firn_status st = item->op->shape(&b);
         if (st != FIRN_OK) return firn_op_fail(&b, st, "the operator refuses this batch");
         if (!firn_shape_equal(b.out->shape, l->slots[item->out].shape) || b.out->dtype != item->node->out->dtype)
@@ -278,11 +322,11 @@ static firn_status sweep_sizes(firn__layout *l)
         if (item->keep & FIRN_READS_SAVED) item->saved_bytes = b.saved_bytes;
         item->scratch_bytes = b.scratch_bytes;
         item->prepared_bytes = item->op->prepare ? b.prepared_bytes : 0;
-        item->flops = flops_of(l, item, &b, -1);
+        item->flops = flops_of(l, item, -1);
         for (int k = 0; k < item->op->n_in; k++) {
             if (!(item->want >> k & 1)) continue;
             const bool weight = firn__is_named(item->node->in[k]);
-            *(weight ? &item->flops_weight : &item->flops_input) += flops_of(l, item, &b, k);
+            *(weight ? &item->flops_weight : &item->flops_input) += flops_of(l, item, k);
         }
     }
     return FIRN_OK;
@@ -301,8 +345,9 @@ firn_status firn__layout_sweep(firn__layout *l)
 
 firn_status firn__layout_build(firn__layout *l, firn_tensor *root, const firn_plan_options *options, bool thawed)
 {
-    *l = (firn__layout){.ctx = root->model->ctx, .model = root->model, .root = root, .options = *options, .thawed = thawed};
+    *l = (firn__layout){.ctx = root->model->ctx, .model = root->model, .root = root, .options = *options, .thawed = thawed, .batch = options->batch};
     firn_status st = firn__layout_collect(l);
+    if (st == FIRN_OK) st = firn__layout_passes(l);
     if (st == FIRN_OK) st = firn__layout_sweep(l);
     if (st == FIRN_OK) firn__layout_fuse(l);
     if (st == FIRN_OK) st = firn__layout_regions(l);

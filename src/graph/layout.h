@@ -20,7 +20,7 @@ typedef struct firn__buffer {
 
 typedef struct firn__slot { /* one tensor of the plan */
     firn_tensor *tensor;
-    firn_shape shape; /* dim[0] is the plan's batch */
+    firn_shape shape; /* dim[0] is the layout's batch */
     size_t bytes;
     size_t row_bytes; /* 0: no batch dimension */
     bool need;        /* depends on an unfrozen parameter */
@@ -38,6 +38,7 @@ typedef struct firn__slot { /* one tensor of the plan */
     int grad;         /* buffer of the gradient of a value */
     size_t param_grad; /* named and unfrozen: offset in the gradient block, or SIZE_MAX */
     int copy;         /* output of rank 4: buffer of its N, C, H, W copy */
+    size_t whole;     /* output of a plan that runs in passes: where all rows lie in the arena; else SIZE_MAX */
 } firn__slot;
 
 typedef struct firn__target { /* where backward puts the gradient of one input */
@@ -80,6 +81,7 @@ typedef struct firn__layout {
     firn_tensor *root;
     firn_plan_options options;
     bool thawed; /* as if nothing were frozen */
+    int batch;   /* rows at a time: options.batch, or those of one pass of an evaluation */
 
     firn__slot *slots;
     int n_slots;
@@ -92,6 +94,7 @@ typedef struct firn__layout {
     firn__region *regions;
     int n_regions;
 
+    size_t whole_bytes; /* the outputs of all passes, at the front of the arena */
     size_t arena_bytes, grads_bytes, packed_bytes, tables_bytes;
     size_t peak_bytes, saved_bytes; /* the largest sum of bytes alive at one time, no arena can be smaller; what lives from
                                      * forward into backward */
@@ -106,6 +109,7 @@ void firn__layout_free(firn__layout *layout);
 
 /* The passes of firn__layout_build(), in this order. */
 firn_status firn__layout_collect(firn__layout *l); /* slots and items, resolved */
+firn_status firn__layout_passes(firn__layout *l);  /* an evaluation that can go a few rows at a time does */
 firn_status firn__layout_sweep(firn__layout *l);   /* need, want, keep; purity and frontier; sizes and FLOPs */
 void firn__layout_fuse(firn__layout *l);
 firn_status firn__layout_regions(firn__layout *l);

@@ -194,33 +194,43 @@ static firn_status add_working_memory(firn__layout *l)
     return FIRN_OK;
 }
 
-/* ---- placing: first fit, largest first ---- */
+/* ---- placing: first fit, in whichever of three orders takes least ---- */
 
 typedef struct placing {
     size_t bytes;
-    int buffer;
+    int first, last, buffer;
 } placing;
+
+static int by_number(const placing *x, const placing *y) { return (x->buffer > y->buffer) - (x->buffer < y->buffer); }
 
 static int larger_first(const void *a, const void *b)
 {
     const placing *x = a, *y = b;
-    if (x->bytes != y->bytes) return x->bytes < y->bytes ? 1 : -1;
-    return (x->buffer > y->buffer) - (x->buffer < y->buffer);
+    return x->bytes == y->bytes ? by_number(x, y) : x->bytes < y->bytes ? 1 : -1;
 }
 
-/* Places the buffers of one region (FIRN__NONE: of the plan) so that no two that live together overlap. order and
- * placed: room for all buffers; placed is kept sorted by offset. */
-static bool place(firn__layout *l, int region, placing *order, int *placed, size_t *total)
+static int longer_first(const void *a, const void *b)
 {
-    int n = 0, done = 0;
+    const placing *x = a, *y = b;
+    const int lives = (y->last - y->first) - (x->last - x->first);
+    return lives == 0 ? larger_first(a, b) : lives;
+}
+
+static int earlier_first(const void *a, const void *b)
+{
+    const placing *x = a, *y = b;
+    return x->first == y->first ? larger_first(a, b) : x->first - y->first;
+}
+
+/* Gives the buffers of order, one after the other, the lowest offset at which they overlap none that lives at the same
+ * time. placed: room for n, kept sorted by offset. False: the sum does not fit a size. */
+static bool place_in_order(firn__layout *l, const placing *order, int n, int *placed, size_t *total)
+{
     *total = 0;
-    for (int i = 0; i < l->n_buffers; i++)
-        if (l->buffers[i].region == region) order[n++] = (placing){l->buffers[i].bytes, i};
-    qsort(order, (size_t)n, sizeof *order, larger_first);
     for (int i = 0; i < n; i++) {
         firn__buffer *b = &l->buffers[order[i].buffer];
         b->offset = 0;
-        for (int j = 0; j < done; j++) {
+        for (int j = 0; j < i; j++) {
             const firn__buffer *other = &l->buffers[placed[j]];
             if (other->last < b->first || b->last < other->first) continue;
             if (other->offset >= b->offset + b->bytes) break;
@@ -229,7 +239,7 @@ static bool place(firn__layout *l, int region, placing *order, int *placed, size
         size_t end;
         if (!firn__add(b->offset, b->bytes, &end)) return false;
         if (end > *total) *total = end;
-        int at = done++;
+        int at = i;
         while (at > 0 && l->buffers[placed[at - 1]].offset > b->offset) {
             placed[at] = placed[at - 1];
             at--;
@@ -237,6 +247,26 @@ static bool place(firn__layout *l, int region, placing *order, int *placed, size
         placed[at] = order[i].buffer;
     }
     return true;
+}
+
+/* Places the buffers of one region (FIRN__NONE: of the plan). order and placed: room for all buffers. */
+static bool place(firn__layout *l, int region, placing *order, int *placed, size_t *total)
+{
+    static int (*const orders[])(const void *, const void *) = {larger_first, longer_first, earlier_first};
+    int n = 0, best = 0;
+    for (int i = 0; i < l->n_buffers; i++) {
+        const firn__buffer *b = &l->buffers[i];
+        if (b->region == region) order[n++] = (placing){b->bytes, b->first, b->last, i};
+    }
+    size_t least = SIZE_MAX;
+    for (int i = 0; i < 3; i++) {
+        qsort(order, (size_t)n, sizeof *order, orders[i]);
+        if (!place_in_order(l, order, n, placed, total)) return false;
+        if (*total < least) best = i;
+        if (*total < least) least = *total;
+    }
+    qsort(order, (size_t)n, sizeof *order, orders[best]);
+    return place_in_order(l, order, n, placed, total);
 }
 
 /* ---- regions ---- */
@@ -285,7 +315,7 @@ static int slice_rows(const firn__layout *l, const firn__region *r)
         const size_t bytes = item_row_bytes(l, &l->items[i]);
         if (bytes > most) most = bytes;
     }
-    const int threads = firn_ctx_threads(l->ctx), batch = l->options.batch, share = (batch + threads - 1) / threads;
+    const int threads = firn_ctx_threads(l->ctx), batch = l->batch, share = (batch + threads - 1) / threads;
     const size_t fit = STEP_BYTES / most;
     return fit < 1 ? 1 : fit > (size_t)share ? share : (int)fit;
 }
@@ -362,5 +392,10 @@ firn_status firn__layout_memory(firn__layout *l)
     if (st != FIRN_OK) return st;
     stretch_over_regions(l);
     measure(l);
-    return place(l, FIRN__NONE, order, placed, &l->arena_bytes) ? FIRN_OK : firn__no_memory(l->ctx);
+    if (!place(l, FIRN__NONE, order, placed, &l->arena_bytes) || !firn__add(l->arena_bytes, l->whole_bytes, &l->arena_bytes))
+        return firn__no_memory(l->ctx);
+    for (int i = 0; i < l->n_buffers; i++)
+        if (l->buffers[i].region < 0) l->buffers[i].offset += l->whole_bytes;
+    l->peak_bytes += l->whole_bytes;
+    return FIRN_OK;
 }

@@ -204,7 +204,7 @@ void firn_plan_destroy(firn_plan *plan)
 
 firn_model *firn_plan_model(const firn_plan *plan) { return plan ? plan->model : NULL; }
 int firn_plan_batch(const firn_plan *plan) { return plan ? plan->options.batch : 0; }
-int firn_plan_rows(const firn_plan *plan) { return plan ? plan->rows : 0; }
+int firn_plan_rows(const firn_plan *plan) { return plan && plan->rows > 0 ? plan->all_rows : 0; }
 uint64_t firn_plan_step(const firn_plan *plan) { return plan ? plan->step : 0; }
 
 void firn_plan_set_step(firn_plan *plan, uint64_t step)
@@ -218,6 +218,8 @@ const float *firn_plan_value(const firn_plan *plan, const firn_tensor *t)
     if (t == NULL) t = plan->root;
     if (t != plan->root && t != plan->options.watch) return NULL;
     const int slot = plan->layout.slot_of[t->index], copy = plan->layout.slots[slot].copy;
+    const size_t whole = plan->layout.slots[slot].whole;
+    if (whole != SIZE_MAX) return (const float *)((unsigned char *)plan->arena.data + whole);
     return copy >= 0 ? arena_at(plan, copy) : firn__slot_data(plan, slot);
 }
 

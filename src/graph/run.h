@@ -28,7 +28,8 @@ struct firn_plan {
 
     uint64_t step;   /* forwards of a training plan so far */
     uint64_t drawn;  /* the step of the last forward: its backward draws the same numbers again */
-    int rows;        /* of the last forward; 0: none since the plan was made anew */
+    int rows;        /* of the last forward, or of its last pass; 0: none since the plan was made anew */
+    int all_rows;    /* of the last forward */
     bool pending;    /* a forward waits for its backward; counted in model->pending */
     bool has_grads;  /* backward has run since */
     bool new_grads;  /* and no optimizer has stepped with what it gave */
@@ -44,8 +45,9 @@ void firn__plan_bind_rows(firn_plan *plan, int rows);
 /* Where a slot's value lies; NULL if it never is in memory, or lies in the workers' arenas. */
 void *firn__slot_data(const firn_plan *plan, int slot);
 
-/* Runs the items; tail: only those above the frontier. */
-void firn__run_forward(firn_plan *plan, bool tail);
+/* Runs the items on the rows that are bound, and copies outputs to where users read them; first: the first of these rows
+ * in the batch. tail: only those above the frontier. */
+void firn__run_forward(firn_plan *plan, int first, bool tail);
 void firn__run_backward(firn_plan *plan);
 
 /* Puts packed features, one a row, where the frontier's values lie. */

@@ -49,8 +49,8 @@ static firn_status check_feeds(const firn_plan *plan, const char *what, const fi
     return FIRN_OK;
 }
 
-/* A user gives N, C, H, W. */
-static void take_feeds(firn_plan *plan, const firn_feed *feeds, size_t n_feeds)
+/* Takes the bound rows, which begin at row first of the feeds. A user gives N, C, H, W. */
+static void take_feeds(firn_plan *plan, const firn_feed *feeds, size_t n_feeds, int first)
 {
     const firn__layout *l = &plan->layout;
     for (int i = 0; i < l->n_slots; i++) {
@@ -58,12 +58,13 @@ static void take_feeds(firn_plan *plan, const firn_feed *feeds, size_t n_feeds)
         const firn_feed *feed = s->tensor->kind == FIRN__INPUT ? find_feed(feeds, n_feeds, s->tensor->name) : NULL;
         if (feed == NULL) continue;
         const int64_t *dim = s->shape.dim;
+        const unsigned char *data = (const unsigned char *)feed->data + (size_t)first * s->row_bytes;
         if (s->shape.rank == 4 && dim[1] > 1 && dim[2] * dim[3] > 1)
             firn__vector_transpose((firn__crew){plan->ctx, -1}, plan->rows,
                                    &(firn__transpose_args){.rows = dim[1], .columns = dim[2] * dim[3], .dtype = s->tensor->dtype,
-                                                           .x = feed->data, .y = firn__slot_data(plan, i)});
+                                                           .x = data, .y = firn__slot_data(plan, i)});
         else
-            memcpy(firn__slot_data(plan, i), feed->data, (size_t)plan->rows * s->row_bytes);
+            memcpy(firn__slot_data(plan, i), data, (size_t)plan->rows * s->row_bytes);
     }
 }
 
@@ -94,16 +95,20 @@ static firn_status forward(firn_plan *plan, const char *what, const void *const 
     if (st == FIRN_OK) st = check_feeds(plan, what, feeds, n_feeds, tail);
     if (st != FIRN_OK) return st;
     firn_plan_forget(plan); /* from here on the values of the forward before are lost */
-    firn__plan_bind_rows(plan, rows);
-    take_feeds(plan, feeds, n_feeds);
-    st = check_values(plan, tail);
-    if (st != FIRN_OK) {
-        plan->rows = 0;
-        return st;
-    }
-    if (tail) firn__features_unpack(plan, features);
     plan->drawn = plan->step;
-    firn__run_forward(plan, tail);
+    plan->all_rows = rows;
+    for (int first = 0; first < rows; first += plan->layout.batch) {
+        const int left = rows - first;
+        firn__plan_bind_rows(plan, left < plan->layout.batch ? left : plan->layout.batch);
+        take_feeds(plan, feeds, n_feeds, first);
+        st = check_values(plan, tail);
+        if (st != FIRN_OK) {
+            plan->rows = 0;
+            return st;
+        }
+        if (tail) firn__features_unpack(plan, features);
+        firn__run_forward(plan, first, tail);
+    }
     if (plan->options.mode != FIRN_TRAIN) return FIRN_OK;
     plan->step++;
     if (plan->layout.trainable) {

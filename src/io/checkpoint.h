@@ -32,4 +32,7 @@ void firn__mask_fill(const char *text, firn__mask *mask); /* of the size that wa
 /* Is a file that says it is a checkpoint whole? Reads all of it. */
 bool firn__checkpoint_verify(firn__st *st);
 
+/* Puts the trainer where the checkpoint in the file was taken, or changes nothing. */
+firn_status firn__checkpoint_resume(firn_trainer *t, firn__file *file);
+
 #endif

@@ -75,7 +75,7 @@ typedef struct staged_tensor { /* of one tensor of the model; NULL: the file has
 
 typedef struct resuming {
     firn_trainer *t;
-    firn__file file;
+    firn__file *file;
     firn__st st;
     staged_tensor *tensors; /* of m->named */
     bool has_best;
@@ -89,7 +89,7 @@ static size_t elements_of(const firn_tensor *t) { return t->block.bytes / sizeof
 static firn_status wrong_run(resuming *r, firn_status status, const char *sentence, const char *name)
 {
     char shown[FIRN__SHOWN];
-    firn__file_fail(&r->file, status, "the checkpoint belongs to another run: %s \"%s\"", sentence,
+    firn__file_fail(r->file, status, "the checkpoint belongs to another run: %s \"%s\"", sentence,
                     firn__shown(shown, name));
     return status;
 }
@@ -117,16 +117,16 @@ static firn_status stage_values(resuming *r, const firn__st_entry *e, const firn
         return wrong_run(r, FIRN_ERR_SHAPE, "another shape has", t->name);
     *values = firn__alloc(r->t->ctx, elements_of(t), sizeof(float));
     if (*values == NULL) return FIRN_ERR_MEMORY;
-    return firn__read_values(&r->st, e, *values) ? FIRN_OK : r->file.status;
+    return firn__read_values(&r->st, e, *values) ? FIRN_OK : r->file->status;
 }
 
 static firn_status stage_number(resuming *r, const firn__st_entry *e, uint64_t *number)
 {
     uint8_t bytes[8] = {0};
-    if (e->rank != 0 || firn__st_type_bits(e->type) > 64 || !firn__file_seek(&r->file, r->st.data + e->begin) ||
-        !firn__file_read(&r->file, bytes, (size_t)(e->end - e->begin))) {
-        firn__file_bad(&r->file, r->st.data + e->begin, "checkpoint: a number must stand here");
-        return r->file.status;
+    if (e->rank != 0 || firn__st_type_bits(e->type) > 64 || !firn__file_seek(r->file, r->st.data + e->begin) ||
+        !firn__file_read(r->file, bytes, (size_t)(e->end - e->begin))) {
+        firn__file_bad(r->file, r->st.data + e->begin, "checkpoint: a number must stand here");
+        return r->file->status;
     }
     *number = firn__le64(bytes);
     return FIRN_OK;
@@ -146,7 +146,7 @@ static firn_status stage_part(resuming *r, const firn__st_entry *e, const char *
     if (strcmp(what, "step") == 0) return stage_number(r, e, &s->step);
     if (strcmp(what, "rate") == 0) {
         if (e->rank == 0 && e->type == FIRN__ST_F32)
-            return firn__read_values(&r->st, e, &s->rate) ? FIRN_OK : r->file.status;
+            return firn__read_values(&r->st, e, &s->rate) ? FIRN_OK : r->file->status;
     }
     for (int b = 0; b < o->n_buffers; b++)
         if (strcmp(what, o->buffer_names[b]) == 0 && t->kind == FIRN__PARAM) return stage_values(r, e, t, &s->buffers[b]);
@@ -223,26 +223,26 @@ static firn_status stage_run(resuming *r)
     const char *version = firn__st_metadata(&r->st, FIRN__META_VERSION), *run = firn__st_metadata(&r->st, FIRN__META_RUN),
                *position = firn__st_metadata(&r->st, FIRN__META_POSITION);
     if (!firn__is_kind(&r->st, "checkpoint")) {
-        firn__file_fail(&r->file, FIRN_ERR_FORMAT, "this is not a checkpoint");
-        return r->file.status;
+        firn__file_fail(r->file, FIRN_ERR_FORMAT, "this is not a checkpoint");
+        return r->file->status;
     }
-    if (!firn__checkpoint_verify(&r->st)) return r->file.status;
+    if (!firn__checkpoint_verify(&r->st)) return r->file->status;
     if (version == NULL || strcmp(version, FIRN__CHECKPOINT_VERSION) != 0 || run == NULL || position == NULL ||
         !firn__position_parse(position, &r->position)) {
-        firn__file_fail(&r->file, FIRN_ERR_STATE, "the checkpoint is of another version of firn");
-        return r->file.status;
+        firn__file_fail(r->file, FIRN_ERR_STATE, "the checkpoint is of another version of firn");
+        return r->file->status;
     }
     firn__run_text(r->t, here);
     if (strcmp(here, run) == 0) return FIRN_OK;
     firn__shown(there, first_difference(run, here, ours));
-    firn__file_fail(&r->file, FIRN_ERR_STATE, "the checkpoint belongs to another run: %s there, %s here", there,
+    firn__file_fail(r->file, FIRN_ERR_STATE, "the checkpoint belongs to another run: %s there, %s here", there,
                     first_difference(here, run, ours));
-    return r->file.status;
+    return r->file->status;
 }
 
 static firn_status stage_checkpoint(resuming *r)
 {
-    firn_status st = firn__st_read(&r->st, &r->file) ? stage_run(r) : r->file.status;
+    firn_status st = firn__st_read(&r->st, r->file) ? stage_run(r) : r->file->status;
     if (st == FIRN_OK) st = stage_masks(r);
     if (st == FIRN_OK) st = stage_tensors(r);
     return st;
@@ -312,20 +312,25 @@ static firn_status apply_checkpoint(resuming *r)
     return st;
 }
 
-static firn_status resume_from(firn_trainer *t, const char *path)
+firn_status firn__checkpoint_resume(firn_trainer *t, firn__file *file)
 {
     const size_t n = t->m->n_named + 1;
-    resuming r = {.t = t};
-    if (!firn__file_open(&r.file, t->ctx, path)) return r.file.status;
-    firn_status st = FIRN_ERR_MEMORY;
+    resuming r = {.t = t, .file = file};
     r.tensors = firn__alloc(t->ctx, n, sizeof *r.tensors);
-    if (r.tensors != NULL) {
-        st = stage_checkpoint(&r);
-        if (st == FIRN_OK) st = apply_checkpoint(&r);
-        free_staged(&r);
-    }
+    if (r.tensors == NULL) return FIRN_ERR_MEMORY;
+    firn_status st = stage_checkpoint(&r);
+    if (st == FIRN_OK) st = apply_checkpoint(&r);
+    free_staged(&r);
     firn__free(t->ctx, r.tensors, n, sizeof *r.tensors);
-    firn__file_close(&r.file);
+    return st;
+}
+
+static firn_status resume_from(firn_trainer *t, const char *path)
+{
+    firn__file file;
+    if (!firn__file_open(&file, t->ctx, path)) return file.status;
+    const firn_status st = firn__checkpoint_resume(t, &file);
+    firn__file_close(&file);
     return st;
 }
 

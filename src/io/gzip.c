@@ -1,5 +1,3 @@
-#include <string.h>
-
 #include "bytes.h"
 #include "inflate.h"
 
@@ -122,9 +120,9 @@ bool firn__gunzip(firn__file *file, firn__sink sink)
 {
     gunzip *g = firn__file_resize(file, NULL, 0, 1, sizeof *g);
     if (g == NULL) return false;
-    memset(g, 0, sizeof *g);
-    g->inflate.file = file;
+    g->inflate.file = file; /* its tables and its window need no zeros */
     g->inflate.sink = (firn__sink){take_checked, g};
+    g->inflate.hold = g->inflate.held = 0;
     g->sink = sink;
     make_crc_tables(&g->tables);
     bool good;

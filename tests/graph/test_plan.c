@@ -180,6 +180,36 @@ static void depth_first_slices_and_layers_give_the_same_bits(void **state)
     }
 }
 
+static void an_evaluation_in_passes_gives_the_bits_of_single_rows(void **state)
+{
+    (void)state;
+    enum { MANY = 150, IMAGE = 2 * SIDE * SIDE };
+    net n;
+    build(&n, 3, NULL, 0.25f);
+    uint8_t *pixels = malloc((size_t)MANY * IMAGE);
+    test_fill_bytes(pixels, (size_t)MANY * IMAGE, 8, 256);
+    firn_tensor *doubled = firn_scale(n.image, 2);
+    firn_plan *many, *one;
+    const firn_plan_options how = {.mode = FIRN_EVAL, .batch = MANY, .watch = doubled};
+    assert_ok(n.ctx, firn_plan_create(&many, n.logits, &how));
+    assert_ok(n.ctx, firn_plan_create(&one, n.logits, &(firn_plan_options){.mode = FIRN_EVAL, .batch = 1}));
+    static const int counts[] = {MANY, 1, 32, 33, 64, 149};
+    for (size_t k = 0; k < sizeof counts / sizeof *counts; k++) {
+        assert_ok(n.ctx, firn_plan_forward(many, (firn_feed[]){{"image", pixels}}, 1, counts[k]));
+        assert_int_equal(firn_plan_rows(many), counts[k]);
+        const float *logits = firn_plan_value(many, NULL), *twice = firn_plan_value(many, doubled);
+        for (int row = 0; row < counts[k]; row++) {
+            assert_ok(n.ctx, firn_plan_forward(one, (firn_feed[]){{"image", pixels + row * IMAGE}}, 1, 1));
+            assert_bits_equal(logits + row * CLASSES, firn_plan_value(one, NULL), CLASSES);
+            for (int i = 0; i < IMAGE; i++) assert_close(twice[row * IMAGE + i], 2 * pixels[row * IMAGE + i], 0, 0);
+        }
+    }
+    firn_plan_destroy(one);
+    firn_plan_destroy(many);
+    free(pixels);
+    finish(&n);
+}
+
 static void an_output_of_rank_4_is_read_in_user_order(void **state)
 {
     (void)state;
@@ -416,6 +446,7 @@ int main(void)
         cmocka_unit_test(a_plan_with_nothing_to_train_runs_forward_and_refuses_backward),
         cmocka_unit_test(the_mask_cannot_change_between_forward_and_backward),
         cmocka_unit_test(depth_first_slices_and_layers_give_the_same_bits),
+        cmocka_unit_test(an_evaluation_in_passes_gives_the_bits_of_single_rows),
         cmocka_unit_test(an_output_of_rank_4_is_read_in_user_order),
         cmocka_unit_test(cached_features_give_the_bits_of_the_whole_forward),
         cmocka_unit_test(the_features_version_follows_what_they_stand_on),
