@@ -164,9 +164,9 @@ static firn_status check_options(const firn_tensor *root, const firn_plan_option
 
 firn_status firn_plan_create(firn_plan **out, firn_tensor *root, const firn_plan_options *opt)
 {
-    if (out == NULL) return FIRN_ERR_ARGUMENT;
-    *out = NULL;
-    if (root == NULL) return FIRN_ERR_ARGUMENT;
+    if (out != NULL) *out = NULL;
+    if (root == NULL) return FIRN_ERR_ARGUMENT; /* what building it has left in the context says why */
+    if (out == NULL) return firn__fail(root->model->ctx, FIRN_ERR_ARGUMENT, "firn_plan_create: out is NULL");
     firn_status st = check_options(root, opt);
     if (st != FIRN_OK) return st;
     firn_ctx *ctx = root->model->ctx;
