@@ -123,7 +123,7 @@ static firn_status stage_values(resuming *r, const firn__st_entry *e, const firn
 static firn_status stage_number(resuming *r, const firn__st_entry *e, uint64_t *number)
 {
     uint8_t bytes[8] = {0};
-    if (e->rank != 0 || firn__st_type_bits(e->type) > 64 || !firn__file_seek(r->file, r->st.data + e->begin) ||
+    if (e->rank != 0 || !firn__file_seek(r->file, r->st.data + e->begin) ||
         !firn__file_read(r->file, bytes, (size_t)(e->end - e->begin))) {
         firn__file_bad(r->file, r->st.data + e->begin, "checkpoint: a number must stand here");
         return r->file->status;
@@ -213,7 +213,7 @@ static const char *first_difference(const char *a, const char *b, char out[FIRN_
     for (; a[i] != '\0' && a[i] == b[i]; i++)
         if (a[i] == ' ') begin = i + 1;
     const size_t length = strcspn(a + begin, " ");
-    snprintf(out, FIRN__SHOWN, "%.*s", length < 60 ? (int)length : 60, a + begin);
+    snprintf(out, FIRN__SHOWN, "%.*s", (int)length, a + begin);
     return out;
 }
 

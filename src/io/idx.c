@@ -116,14 +116,13 @@ static bool load_head(void *user, const firn__idx_head *head)
     if (head->type != 0x08)
         return firn__file_fail(l->file, FIRN_ERR_DTYPE, "the elements are %s; only U8 can be loaded",
                                firn__idx_type_name(head->type));
-    if (head->rank > FIRN_MAX_RANK)
-        return firn__file_fail(l->file, FIRN_ERR_SHAPE, "it has %d dimensions; at most %d can be loaded", head->rank,
-                               FIRN_MAX_RANK);
-    l->out->shape.rank = head->rank;
-    for (int i = 0; i < head->rank; i++) l->out->shape.dim[i] = head->dim[i];
-    return firn__shape_bytes(l->out->shape, 1, &l->total) ||
-           firn__file_fail(l->file, FIRN_ERR_MEMORY, "%llu bytes are more than this machine can address",
-                           (unsigned long long)head->bytes);
+    firn_shape *shape = &l->out->shape;
+    for (int i = 0; i < head->rank && i < FIRN_MAX_RANK; i++) shape->dim[shape->rank++] = head->dim[i];
+    if (head->rank > FIRN_MAX_RANK || !firn__shape_bytes(*shape, 1, &l->total))
+        return firn__file_fail(l->file, FIRN_ERR_SHAPE,
+                               "%d dimensions of %llu bytes in all cannot be loaded; at most %d can", head->rank,
+                               (unsigned long long)head->bytes, FIRN_MAX_RANK);
+    return true;
 }
 
 /* Memory doubles as data arrive: what the header promises is only its limit. */

@@ -231,12 +231,13 @@ bool firn__st_read(firn__st *st, firn__file *file)
     *st = (firn__st){.file = file};
     if (!firn__file_read(file, prefix, sizeof prefix)) return false;
     const uint64_t length = firn__le64(prefix);
-    if (memcmp(prefix, "PK\3\4", 4) == 0 || (prefix[0] == 0x80 && prefix[1] < 6))
+    if (!firn__file_remaining(file, &left)) return false;
+    const bool torch = memcmp(prefix, "PK\3\4", 4) == 0 || (prefix[0] == 0x80 && prefix[1] < 6); /* zip; pickle */
+    if (torch && length > left)
         return firn__file_bad(file, 0, "this is what torch.save() writes; use save_file() of safetensors.torch");
     if (length > FIRN__ST_HEADER_LIMIT)
         return firn__file_bad(file, 0, "this is not safetensors, or its header of %llu bytes is longer than the %d allowed",
                               (unsigned long long)length, FIRN__ST_HEADER_LIMIT);
-    if (!firn__file_remaining(file, &left)) return false;
     if (length > left) return firn__file_bad(file, 0, "the header ends after the end of the file");
     if (length == 0) return firn__file_bad(file, 0, "the header is empty");
     st->text = firn__file_resize(file, NULL, 0, (size_t)length, 1);

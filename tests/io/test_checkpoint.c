@@ -1,4 +1,5 @@
 /* Resume equals the uninterrupted run, bit for bit; whatever is wrong with a checkpoint is told, and nothing changes. */
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -191,6 +192,9 @@ static void the_older_generation_is_used_when_the_newer_is_damaged(void **state)
     remove("firn_cp");
     assert_ok(r.ctx, firn_checkpoint_load(r.t, "firn_cp", &generation));
     assert_int_equal(generation, 1);
+    assert_status(r.ctx, FIRN_ERR_IO, firn_load(r.m, "firn_no_such_file", NULL, NULL));
+    assert_ok(r.ctx, firn_checkpoint_load(r.t, "firn_cp", &generation)); /* an earlier error stays */
+    assert_message_has(r.ctx, "firn_no_such_file");
     put_file("firn_cp", bytes, size / 2);
     remove("firn_cp.1");
     assert_fails(r.ctx, FIRN_ERR_FORMAT, firn_checkpoint_load(r.t, "firn_cp", &generation), "firn_cp: byte");
@@ -352,6 +356,96 @@ static void whole_but_wrong_checkpoints_are_refused(void **state)
     remove("firn_cp_after.1");
 }
 
+/* Made by hand: fc.weight [2, 2], fc.bias [2], Adam. */
+typedef struct made {
+    const char *mask, *saved; /* NULL: what the trainer has; saved: each mask of the stack */
+    int n_saved;
+    bool no_bias, first_buffer, second_buffer;
+    const float *rate;
+} made;
+
+static void make_checkpoint(const firn_trainer *t, made how)
+{
+    static const float values[] = {1, 2, 3, 4};
+    char run[FIRN__RUN_TEXT], position[FIRN__POSITION_TEXT], key[32];
+    const firn_trainer_position p = {.steps = 5};
+    firn__writer w;
+    firn__run_text(t, run);
+    firn__position_text(&p, position);
+    firn__writer_begin(&w, t->ctx);
+    firn__writer_metadata(&w, "firn.kind", "checkpoint");
+    firn__writer_metadata(&w, "firn.version", "1");
+    firn__writer_checksum(&w);
+    firn__writer_metadata(&w, "firn.run", run);
+    firn__writer_metadata(&w, "firn.position", position);
+    firn__writer_metadata(&w, "firn.mask", how.mask ? how.mask : "01 00");
+    for (int i = 0; i < how.n_saved; i++) {
+        snprintf(key, sizeof key, "firn.mask.%d", i);
+        firn__writer_metadata(&w, key, how.saved);
+    }
+    firn__writer_tensor(&w, "", "fc.weight", FIRN_SHAPE(2, 2), values);
+    if (!how.no_bias) firn__writer_tensor(&w, "", "fc.bias", FIRN_SHAPE(2), values);
+    if (how.first_buffer) firn__writer_tensor(&w, "exp_avg of ", "fc.weight", FIRN_SHAPE(2, 2), values);
+    if (how.second_buffer) firn__writer_tensor(&w, "exp_avg_sq of ", "fc.weight", FIRN_SHAPE(2, 2), values);
+    if (how.rate != NULL) firn__writer_tensor(&w, "rate of ", "fc.bias", FIRN_SCALAR, how.rate);
+    assert_ok(t->ctx, firn__writer_write(&w, "firn_cp_made", &(firn__writer_how){0}));
+    firn__writer_free(&w);
+}
+
+static void checkpoints_that_make_no_sense_are_refused(void **state)
+{
+    (void)state;
+    static const float rates[] = {0.5f, 0, -1, NAN, INFINITY};
+    const struct {
+        made how;
+        firn_status status;
+        const char *words;
+    } rows[] = {
+        {{.rate = &rates[0], .first_buffer = true, .second_buffer = true}, FIRN_OK, ""},
+        {{.first_buffer = true}, FIRN_ERR_NAME, "lacks buffer fc.weight"},
+        {{.second_buffer = true}, FIRN_ERR_NAME, "lacks buffer fc.weight"},
+        {{.no_bias = true}, FIRN_ERR_NAME, "lacks fc.bias"},
+        {{.rate = &rates[1]}, FIRN_ERR_STATE, "rate fc.bias"},
+        {{.rate = &rates[2]}, FIRN_ERR_STATE, "rate fc.bias"},
+        {{.rate = &rates[3]}, FIRN_ERR_STATE, "rate fc.bias"},
+        {{.rate = &rates[4]}, FIRN_ERR_STATE, "rate fc.bias"},
+        {{.mask = ""}, FIRN_OK, ""},
+        {{.mask = "0"}, FIRN_OK, ""},
+        {{.mask = "010"}, FIRN_ERR_STATE, "mask firn.mask"},
+        {{.mask = "01 000"}, FIRN_ERR_STATE, "mask firn.mask"},
+        {{.mask = "01 0 "}, FIRN_ERR_STATE, "mask firn.mask"},
+        {{.saved = "10 1", .n_saved = 17}, FIRN_OK, ""},
+        {{.saved = "x", .n_saved = 1}, FIRN_ERR_STATE, "mask firn.mask.0"},
+    };
+    test_memory memory = {0};
+    firn_ctx *ctx = test_ctx(&memory, 1, NULL);
+    firn_trainer *t = other_trainer(ctx, (firn_trainer_options){.optim = firn_adam(0.1f)}, "fc", 2);
+    assert_int_equal(t->m->n_nodes, 2);
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        make_checkpoint(t, rows[i].how);
+        firn_clear_error(ctx);
+        const firn_status st = firn_checkpoint_load(t, "firn_cp_made", NULL);
+        if (st != rows[i].status) print_error("row %zu\n", i);
+        assert_status(ctx, rows[i].status, st);
+        assert_message_has(ctx, rows[i].words);
+        if (rows[i].how.rate == &rates[0]) {
+            assert_close(firn_optimizer_rate(firn_trainer_optimizer(t), "fc.bias"), 0.5, 0, 0);
+            assert_true(firn_tensor_at(t->m, 1).frozen);
+            assert_int_equal(firn_optimizer_entries(firn_trainer_optimizer(t)), 2);
+        }
+    }
+    assert_int_equal(t->m->n_masks, FIRN_MAX_MASKS);
+    put_safetensors("firn_cp_made",
+                    "{\"__metadata__\":{\"firn.kind\":\"checkpoint\",\"firn.checksu\\u006d\":\"0123456789abcdef\"}}", 0);
+    assert_fails(ctx, FIRN_ERR_FORMAT, firn_checkpoint_load(t, "firn_cp_made", NULL), "16 digits");
+    put_safetensors("firn_cp_made", "{\"__metadata__\":{\"firn.kind\":\"checkpoint\",\"firn.checksum\":\"01234\"}}", 0);
+    assert_fails(ctx, FIRN_ERR_FORMAT, firn_checkpoint_load(t, "firn_cp_made", NULL), "16 digits");
+    firn_trainer_destroy(t);
+    firn_ctx_destroy(ctx);
+    assert_all_freed(&memory);
+    remove("firn_cp_made");
+}
+
 static void every_allocation_may_fail(void **state)
 {
     (void)state;
@@ -494,6 +588,7 @@ int main(void)
         cmocka_unit_test(the_older_generation_is_used_when_the_newer_is_damaged),
         cmocka_unit_test(a_checkpoint_of_another_run_is_refused_by_name),
         cmocka_unit_test(whole_but_wrong_checkpoints_are_refused),
+        cmocka_unit_test(checkpoints_that_make_no_sense_are_refused),
         cmocka_unit_test(every_allocation_may_fail),
         cmocka_unit_test(the_text_of_a_position_is_exact),
         cmocka_unit_test(misuse_is_named),

@@ -55,6 +55,9 @@ static void the_other_spelling_of_a_name_is_found(void **state)
         {"firn_train.idx", "firn_train-idx", true},
         {"firn_train.idx", "firn_trainidx", false},
         {"firn_train.idx", "firn_train.ubyte", false},
+        {"idx.gz", "idx", true},
+        {"x.idx", "x_idx", false},
+        {".gz", ".gy", false},
     };
     firn_ctx *ctx = test_ctx(NULL, 1, NULL);
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
@@ -113,6 +116,23 @@ static void every_cut_and_every_surplus_is_refused(void **state)
     firn_ctx_destroy(ctx);
 }
 
+static void only_two_zeros_and_a_type_begin_an_idx_file(void **state)
+{
+    (void)state;
+    static const uint8_t wrong[][10] = {{0, 1, 8, 1, 0, 0, 0, 2, 1, 1},    {1, 0, 8, 1, 0, 0, 0, 2, 1, 1},
+                                        {0x1f, 0, 8, 1, 0, 0, 0, 2, 1, 1}, {0, 0, 8, 0, 0, 0, 0, 2, 1, 1},
+                                        {0, 0, 7, 1, 0, 0, 0, 2, 1, 1},    {0, 0, 8, 1, 0, 0, 0, 0, 1, 1}};
+    firn_ctx *ctx = test_ctx(NULL, 1, NULL);
+    firn_idx idx;
+    for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
+        put_file("firn_test_idx_wrong", wrong[i], 10);
+        assert_fails(ctx, FIRN_ERR_FORMAT, firn_idx_load(ctx, "firn_test_idx_wrong", &idx), "firn_test_idx_wrong IDX byte");
+    }
+    remove("firn_test_idx_wrong");
+    assert_null(firn__idx_type_name(10));
+    firn_ctx_destroy(ctx);
+}
+
 /* What a header promises costs nothing: 3.3 TB in a file of 800 bytes. */
 static void memory_follows_the_data(void **state)
 {
@@ -152,9 +172,13 @@ static void every_allocation_may_fail(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(plain_and_gzip_files_load),      cmocka_unit_test(the_other_spelling_of_a_name_is_found),
-        cmocka_unit_test(what_cannot_be_loaded_is_named), cmocka_unit_test(every_cut_and_every_surplus_is_refused),
-        cmocka_unit_test(memory_follows_the_data),        cmocka_unit_test(every_allocation_may_fail),
+        cmocka_unit_test(plain_and_gzip_files_load),
+        cmocka_unit_test(the_other_spelling_of_a_name_is_found),
+        cmocka_unit_test(what_cannot_be_loaded_is_named),
+        cmocka_unit_test(every_cut_and_every_surplus_is_refused),
+        cmocka_unit_test(only_two_zeros_and_a_type_begin_an_idx_file),
+        cmocka_unit_test(memory_follows_the_data),
+        cmocka_unit_test(every_allocation_may_fail),
     };
     return cmocka_run_group_tests_name("idx", tests, NULL, NULL);
 }

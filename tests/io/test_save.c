@@ -1,0 +1,157 @@
+#include <string.h>
+
+#include "io_support.h"
+#include "safetensors.h"
+
+static const char *const path = "firn_test_save.safetensors";
+
+/* "bn" with its states, "running_mean" outside of any layer, and names that only look like it. */
+static firn_model *make_model(firn_ctx *ctx)
+{
+    firn_model *m = firn_model_create(ctx);
+    assert_non_null(firn_param(m, "bn.weight", FIRN_SHAPE(2), (firn_init){0}));
+    assert_non_null(firn_state(m, "bn.running_mean", FIRN_SHAPE(2), (firn_init){0}));
+    assert_non_null(firn_state(m, "bn.running_var", FIRN_SHAPE(2), (firn_init){0}));
+    assert_non_null(firn_state(m, "running_mean", FIRN_SHAPE(2), (firn_init){0}));
+    assert_non_null(firn_param(m, "x.running_mean", FIRN_SHAPE(2), (firn_init){0}));
+    assert_non_null(firn_state(m, "mean", FIRN_SHAPE(2), (firn_init){0}));
+    return m;
+}
+
+static void batch_norm_layers_get_the_count_that_pytorch_asks_for(void **state)
+{
+    (void)state;
+    firn_ctx *ctx = test_ctx(NULL, 1, NULL);
+    firn_model *m = make_model(ctx);
+    firn__file file;
+    firn__st st;
+    assert_ok(ctx, firn_save(m, path));
+    assert_true(firn__file_open(&file, ctx, path) && firn__st_read(&st, &file));
+    assert_int_equal(st.count, 8);
+    static const char *const counts[] = {"bn.num_batches_tracked", "num_batches_tracked"};
+    for (int i = 0; i < 2; i++) {
+        const firn__st_entry *e = firn__st_find(&st, counts[i]);
+        assert_non_null(e);
+        assert_int_equal(e->type, FIRN__ST_I64);
+        assert_int_equal(e->rank, 0);
+    }
+    assert_null(firn__st_find(&st, "x.num_batches_tracked"));
+    firn__st_free(&st);
+    firn__file_close(&file);
+    firn_load_report report;
+    assert_ok(ctx, firn_load(m, path, NULL, &report));
+    assert_int_equal(report.loaded, 6);
+    assert_int_equal(report.unused, 0);
+    remove(path);
+    firn_ctx_destroy(ctx);
+}
+
+static void an_empty_model_is_a_file_too(void **state)
+{
+    (void)state;
+    firn_ctx *ctx = test_ctx(NULL, 1, NULL);
+    firn_model *m = firn_model_create(ctx);
+    assert_ok(ctx, firn_save(m, path));
+    assert_ok(ctx, firn_load(m, path, NULL, NULL));
+    assert_ok(ctx, firn_save_delta(m, path));
+    assert_ok(ctx, firn_load(m, path, NULL, NULL));
+    remove(path);
+    firn_ctx_destroy(ctx);
+}
+
+static void a_delta_holds_what_trains_and_all_states(void **state)
+{
+    (void)state;
+    firn_ctx *ctx = test_ctx(NULL, 1, NULL);
+    firn_model *m = make_model(ctx);
+    firn__file file;
+    firn__st st;
+    assert_ok(ctx, firn_freeze(m, "bn", NULL));
+    assert_ok(ctx, firn_save_delta(m, path));
+    assert_true(firn__file_open(&file, ctx, path) && firn__st_read(&st, &file));
+    assert_int_equal(st.count, 5);
+    assert_null(firn__st_find(&st, "bn.weight"));
+    assert_non_null(firn__st_find(&st, "bn.running_var"));
+    assert_string_equal(firn__st_metadata(&st, "firn.kind"), "delta");
+    assert_string_equal(firn__st_metadata(&st, "firn.frozen"), "bn.weight,bn.running_mean,bn.running_var");
+    firn__st_free(&st);
+    firn__file_close(&file);
+    remove(path);
+    firn_ctx_destroy(ctx);
+}
+
+/* The base's hash depends on names, shapes and values, not on the order of declaration. */
+static void a_delta_knows_its_base_by_content(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *first, *second; /* in this order */
+        firn_shape shape;
+        float value;
+        firn_status status;
+    } rows[] = {
+        {"base", "head", {1, {4}}, 1, FIRN_OK},
+        {"head", "base", {1, {4}}, 1, FIRN_OK},
+        {"bass", "head", {1, {4}}, 1, FIRN_ERR_STATE},
+        {"base", "head", {2, {2, 2}}, 1, FIRN_ERR_STATE},
+        {"base", "head", {1, {4}}, 1.0000001f, FIRN_ERR_STATE},
+    };
+    firn_ctx *ctx = test_ctx(NULL, 1, NULL);
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        firn_model *m = firn_model_create(ctx);
+        const char *const names[] = {rows[i].first, rows[i].second};
+        for (int k = 0; k < 2; k++) {
+            const bool head = strcmp(names[k], "head") == 0;
+            assert_non_null(firn_param(m, names[k], head ? FIRN_SHAPE(2) : rows[i].shape, (firn_init){0}));
+            const float v = head ? 5 : rows[i].value;
+            assert_ok(ctx, firn_write(m, names[k], (float[]){v, v, v, v}, head ? 2 : 4));
+        }
+        if (i == 0) {
+            assert_ok(ctx, firn_freeze(m, "base", NULL));
+            assert_ok(ctx, firn_save_delta(m, path));
+        }
+        firn_clear_error(ctx);
+        assert_status(ctx, rows[i].status, firn_load(m, path, NULL, NULL));
+    }
+    remove(path);
+    firn_ctx_destroy(ctx);
+}
+
+static void every_allocation_may_fail(void **state)
+{
+    (void)state;
+    test_memory memory = {0};
+    firn_ctx *ctx = test_ctx(&memory, 1, NULL);
+    firn_model *m = make_model(ctx);
+    assert_ok(ctx, firn_freeze(m, "bn", NULL));
+    firn_status (*const saves[])(const firn_model *, const char *) = {firn_save, firn_save_delta};
+    for (int i = 0; i < 2; i++) {
+        firn_status st = FIRN_ERR_MEMORY;
+        size_t k = 0;
+        while (st == FIRN_ERR_MEMORY) {
+            assert_false(file_exists(path));
+            firn_clear_error(ctx);
+            const size_t held = memory.bytes;
+            memory.fail_at = memory.calls + ++k;
+            st = saves[i](m, path);
+            assert_int_equal(memory.bytes, held);
+        }
+        assert_ok(ctx, st);
+        assert_true(k > 5);
+        remove(path);
+    }
+    firn_ctx_destroy(ctx);
+    assert_all_freed(&memory);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(batch_norm_layers_get_the_count_that_pytorch_asks_for),
+        cmocka_unit_test(an_empty_model_is_a_file_too),
+        cmocka_unit_test(a_delta_holds_what_trains_and_all_states),
+        cmocka_unit_test(a_delta_knows_its_base_by_content),
+        cmocka_unit_test(every_allocation_may_fail),
+    };
+    return cmocka_run_group_tests_name("save", tests, NULL, NULL);
+}
