@@ -6,14 +6,22 @@
 A line a net, mode and number of threads: the median milliseconds of both and the median over the rounds of PyTorch's time
 over ours. PyTorch keeps the memory it has, takes its fused optimizers where it has them, and is measured with images
 channels first and channels last, of which the faster counts. --cpu takes processor time instead of the clock's: for one
-thread on a machine that others use as well. DIR is where bench_step is.
+thread on a machine that others use as well. DIR is where bench_step and bench_finetune are.
+
+    compare_torch.py finetune [--net cnn|resnet_bn] [--epochs N] [--threads N] [--rounds N] [--cpu] [--build DIR]
+
+The fine-tuning phase on MNIST's digits 5 to 9 (bench_finetune.c), each run a process of its own: firn with the features
+cached, frozen and with nothing frozen; PyTorch with requires_grad_(False), and with the features cached by hand. Seconds of
+the phase (filling the cache included), seconds since the process was started, and the most memory that was resident.
 """
 import argparse
+import gzip
 import json
 import os
 import statistics
 import subprocess
 import sys
+import tempfile
 import time
 
 KEEP_MEMORY = {
@@ -28,117 +36,10 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-ROUND_SECONDS = 0.3
+from torch_nets import NETS, below, freeze
 
-
-# ---- the nets of nets.c, by the same names ----
-
-class Mlp(nn.Module):
-    def __init__(self, classes):
-        super().__init__()
-        self.fc1, self.fc2, self.fc3 = nn.Linear(784, 512), nn.Linear(512, 512), nn.Linear(512, classes)
-
-    def forward(self, x):
-        return self.fc3(F.relu(self.fc2(F.relu(self.fc1(x.flatten(1))))))
-
-
-class Cnn(nn.Module):
-    def __init__(self, classes):
-        super().__init__()
-        self.features = nn.Sequential(nn.Conv2d(1, 32, 3), nn.ReLU(True), nn.Conv2d(32, 32, 3), nn.ReLU(True),
-                                      nn.MaxPool2d(2), nn.Dropout(0.25))
-        self.head = nn.Sequential(nn.Linear(4608, 128), nn.ReLU(True), nn.Dropout(0.5), nn.Linear(128, classes))
-        for layer in self.modules():
-            if isinstance(layer, (nn.Conv2d, nn.Linear)):
-                nn.init.xavier_uniform_(layer.weight)
-                nn.init.zeros_(layer.bias)
-
-    def forward(self, x):
-        return self.head(self.features(x).flatten(1))
-
-
-class LeNet(nn.Module):
-    def __init__(self, classes):
-        super().__init__()
-        self.conv1, self.conv2 = nn.Conv2d(1, 6, 5, padding=2), nn.Conv2d(6, 16, 5)
-        self.fc1, self.fc2, self.fc3 = nn.Linear(400, 120), nn.Linear(120, 84), nn.Linear(84, classes)
-
-    def forward(self, x):
-        x = F.max_pool2d(F.relu(self.conv1(x)), 2)
-        x = F.max_pool2d(F.relu(self.conv2(x)), 2).flatten(1)
-        return self.fc3(F.relu(self.fc2(F.relu(self.fc1(x)))))
-
-
-class Block(nn.Module):
-    def __init__(self, inputs, out, stride, norm):
-        super().__init__()
-        self.conv1 = nn.Conv2d(inputs, out, 3, stride, 1, bias=not norm)
-        self.bn1 = nn.BatchNorm2d(out) if norm else nn.Identity()
-        self.conv2 = nn.Conv2d(out, out, 3, 1, 1, bias=not norm)
-        self.bn2 = nn.BatchNorm2d(out) if norm else nn.Identity()
-        self.downsample = nn.Sequential()
-        if stride > 1:
-            self.downsample.append(nn.Conv2d(inputs, out, 1, stride, bias=not norm))
-            if norm:
-                self.downsample.append(nn.BatchNorm2d(out))
-
-    def forward(self, x):
-        y = self.bn2(self.conv2(F.relu(self.bn1(self.conv1(x)), inplace=True)))
-        return F.relu(y + self.downsample(x), inplace=True)
-
-
-class ResNet(nn.Module):
-    def __init__(self, classes, norm):
-        super().__init__()
-        self.conv1 = nn.Conv2d(1, 16, 3, 1, 1, bias=not norm)
-        self.bn1 = nn.BatchNorm2d(16) if norm else nn.Identity()
-        self.layer1 = nn.Sequential(Block(16, 16, 1, norm), Block(16, 16, 1, norm))
-        self.layer2 = nn.Sequential(Block(16, 32, 2, norm), Block(32, 32, 1, norm))
-        self.layer3 = nn.Sequential(Block(32, 64, 2, norm), Block(64, 64, 1, norm))
-        self.fc = nn.Linear(64, classes)
-
-    def forward(self, x):
-        x = F.relu(self.bn1(self.conv1(x)), inplace=True)
-        return self.fc(self.layer3(self.layer2(self.layer1(x))).mean((2, 3)))
-
-
-RESNET_HALF = ("conv1", "bn1", "layer1", "layer2.0")
-
-
-def sgd(params):
-    return torch.optim.SGD(params, 0.01, momentum=0.9, fused=True)
-
-
-def adam(params):
-    return torch.optim.Adam(params, 0.001, fused=True)
-
-
-def adadelta(params):
-    return torch.optim.Adadelta(params, 1.0, rho=0.95, eps=1e-7)
-
-
-# name: make, batch, optimizer, first half, last layer
-NETS = {
-    "mlp": (Mlp, 128, sgd, ("fc1",), ("fc3",)),
-    "cnn": (Cnn, 128, adadelta, ("features",), ("head.3",)),
-    "lenet": (LeNet, 64, adam, ("conv1", "conv2"), ("fc3",)),
-    "resnet": (lambda classes: ResNet(classes, False), 64, sgd, RESNET_HALF, ("fc",)),
-    "resnet_bn": (lambda classes: ResNet(classes, True), 64, sgd, RESNET_HALF, ("fc",)),
-}
 MODES = ("full", "half", "last", "infer1", "infer128")
-
-
-def below(name, layers):
-    return any(name == layer or name.startswith(layer + ".") for layer in layers)
-
-
-def freeze(model, frozen):
-    """As firn_freeze(): no gradients, and frozen batch norm as in inference."""
-    for name, layer in model.named_modules():
-        if frozen(name) and isinstance(layer, nn.BatchNorm2d):
-            layer.eval()
-    for name, p in model.named_parameters():
-        p.requires_grad_(not frozen(name))
+ROUND_SECONDS = 0.3
 
 
 # ---- a step of PyTorch's ----
@@ -239,9 +140,136 @@ def compare_steps(args):
                 compare(args, net, mode, threads)
 
 
+# ---- the fine-tuning phase: PyTorch's side, in a process of its own ----
+
+DATA = os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../examples/data/mnist")
+FROZEN_PART = {"cnn": ("features",), "resnet_bn": ("conv1", "bn1", "layer1", "layer2")}
+
+
+def read_digits(kind):
+    """Images as bytes and labels of the digits from 5 on, counted from zero."""
+    def read(name, header):
+        with gzip.open(os.path.join(DATA, f"{kind}-{name}-ubyte.gz")) as f:
+            return torch.frombuffer(bytearray(f.read()[header:]), dtype=torch.uint8)
+    labels = read("labels-idx1", 8)
+    upper = labels >= 5
+    return read("images-idx3", 16).view(-1, 1, 28, 28)[upper], labels[upper].long() - 5
+
+
+def floats(images):
+    return (images.float() / 255).contiguous(memory_format=torch.channels_last)
+
+
+def split_net(model, net):
+    """What is frozen, and the rest."""
+    if net == "cnn":
+        return model.features[:5], nn.Sequential(model.features[5], nn.Flatten(), model.head)
+    first = nn.Sequential(model.conv1, model.bn1, nn.ReLU(True), model.layer1, model.layer2)
+    return first, nn.Sequential(model.layer3, nn.AdaptiveAvgPool2d(1), nn.Flatten(), model.fc)
+
+
+@torch.no_grad()
+def cache_features(first, images, net):
+    """A row a sample, in the order in which the rest of the net wants them: flat, or channels last."""
+    kept = None
+    for begin in range(0, len(images), 128):
+        part = first(floats(images[begin:begin + 128]))
+        part = part.flatten(1) if net == "cnn" else part.permute(0, 2, 3, 1)
+        if kept is None:
+            kept = torch.empty(len(images), *part.shape[1:])
+        kept[begin:begin + len(part)] = part
+    return kept
+
+
+def fit(args, batch, count, loss_of, opt):
+    for _ in range(args.epochs):
+        for rows in torch.randperm(count).split(batch):
+            opt.zero_grad(set_to_none=True)
+            loss_of(rows).backward()
+            opt.step()
+
+
+def peak_kb():
+    with open("/proc/self/status") as f:
+        return next(int(line.split()[1]) for line in f if line.startswith("VmHWM:"))
+
+
+def finetune_in_torch(args):
+    """As bench_finetune.c, which says what is printed."""
+    from safetensors.torch import load_file
+    torch.set_num_threads(args.threads)
+    torch.manual_seed(1)
+    make, batch, optimizer, _, _ = NETS[args.net]
+    model = make(5)
+    model.load_state_dict(load_file(args.weights))
+    model = model.to(memory_format=torch.channels_last).train()
+    freeze(model, lambda name: below(name, FROZEN_PART[args.net]))
+    opt = optimizer([p for p in model.parameters() if p.requires_grad])
+    images, labels = read_digits("train")
+    begin, cpu = time.perf_counter(), time.process_time()
+    if args.torch == "cached":
+        first, rest = split_net(model, args.net)
+        kept = cache_features(first, images, args.net)
+        order = (lambda x: x) if args.net == "cnn" else (lambda x: x.permute(0, 3, 1, 2))
+        fit(args, batch, len(images), lambda rows: F.cross_entropy(rest(order(kept[rows])), labels[rows]), opt)
+    else:
+        fit(args, batch, len(images), lambda rows: F.cross_entropy(model(floats(images[rows])), labels[rows]), opt)
+    print(f"seconds {time.perf_counter() - begin:.3f}\ncpu {time.process_time() - cpu:.3f}\n"
+          f"cpu_total {time.process_time():.3f}\npeak_kb {peak_kb()}", flush=True)
+    images, labels = read_digits("t10k")
+    model.eval()
+    with torch.inference_mode():
+        hits = sum((model(floats(x)).argmax(1) == y).sum().item() for x, y in zip(images.split(1000), labels.split(1000)))
+    print(f"accuracy {hits / len(images):.4f}")
+
+
+# ---- and both sides in turn ----
+
+def run_phase(command):
+    """What it prints, and the seconds from its start to the end of the training."""
+    begin, result = time.perf_counter(), {}
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        for line in process.stdout:
+            name, value = line.split()
+            result[name] = float(value)
+            if name == "peak_kb":
+                result["total"] = time.perf_counter() - begin
+    if process.returncode != 0:
+        sys.exit("failed: " + " ".join(command))
+    return result
+
+
+def compare_finetune(args):
+    ours = os.path.join(args.build, "bench_finetune")
+    net = args.net or "cnn"
+    with tempfile.TemporaryDirectory() as folder:
+        weights = os.path.join(folder, "weights.safetensors")
+        job = ["--weights", weights, "--net", net, "--threads", str(args.threads or 1), "--epochs"]
+        run_phase([ours, "pretrain"] + job + ["2"])
+        job.append(str(args.epochs))
+        this = [sys.executable, os.path.abspath(__file__), "finetune"]
+        runs = {"firn cached": [ours, "cached"] + job, "firn frozen": [ours, "frozen"] + job, "firn full": [ours, "full"] + job,
+                "torch frozen": this + job + ["--torch", "frozen"], "torch cached": this + job + ["--torch", "cached"]}
+        rounds = {name: [] for name in runs}
+        for _ in range(args.rounds):
+            for name, command in runs.items():
+                rounds[name].append(run_phase(command))
+    phase, total = ("cpu", "cpu_total") if args.cpu else ("seconds", "total")
+    print(f"{net}, {args.epochs} epochs, {args.threads or 1} threads   seconds  with start     peak MB  accuracy   over firn cached")
+
+    def middle(name, key):
+        return statistics.median(r[key] for r in rounds[name])
+
+    def over(name, key):
+        return statistics.median(r[key] / o[key] for r, o in zip(rounds[name], rounds["firn cached"]))
+    for name in runs:
+        print(f"{name:<30} {middle(name, phase):8.2f} {middle(name, total):11.2f} {middle(name, 'peak_kb') / 1024:11.1f} "
+              f"{100 * middle(name, 'accuracy'):9.2f} {over(name, phase):9.2f}, with start {over(name, total):.2f}", flush=True)
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", nargs="?", default="step", choices=["step"])
+    parser.add_argument("what", nargs="?", default="step", choices=["step", "finetune"])
     parser.add_argument("--net", choices=NETS)
     parser.add_argument("--mode", choices=MODES)
     parser.add_argument("--threads", type=int)
@@ -249,7 +277,16 @@ def main():
     parser.add_argument("--compile", action="store_true")
     parser.add_argument("--cpu", action="store_true")
     parser.add_argument("--build", default="build/tests/tests")
-    compare_steps(parser.parse_args())
+    parser.add_argument("--epochs", type=int, default=5)
+    parser.add_argument("--weights", help=argparse.SUPPRESS)
+    parser.add_argument("--torch", help=argparse.SUPPRESS, choices=["frozen", "cached"])
+    args = parser.parse_args()
+    if args.torch:
+        finetune_in_torch(args)
+    elif args.what == "finetune":
+        compare_finetune(args)
+    else:
+        compare_steps(args)
 
 
 if __name__ == "__main__":
