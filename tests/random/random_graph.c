@@ -232,16 +232,22 @@ static void grow(builder *b)
 
 static firn_tensor *flat(firn_tensor *x) { return firn_tensor_shape(x).rank == 2 ? x : firn_flatten(x, 1); }
 
+/* One that an operator gave, so that a plan can show it. */
+static firn_tensor *some_value(builder *b, firn_tensor *otherwise)
+{
+    return b->n_pool > b->n_inputs ? b->pool[b->n_inputs + below(b, b->n_pool - b->n_inputs)] : otherwise;
+}
+
 static void add_loss(builder *b)
 {
     random_graph *g = b->g;
     firn_tensor *end = b->pool[b->n_pool - 1], *other = b->pool[below(b, b->n_pool)];
     const firn_dtype labels = one_in(b, 2) ? FIRN_U8 : FIRN_I32;
     firn_tensor *label = input(b, "label", labels, FIRN_SHAPE(FIRN_BATCH), CLASSES);
-    g->logits = firn_nn_linear(flat(end), "head", &(firn_nn_linear_cfg){.out = CLASSES});
+    firn_tensor *logits = firn_nn_linear(flat(end), "head", &(firn_nn_linear_cfg){.out = CLASSES});
     const firn_cross_entropy_attr how = {
         .label_smoothing = one_in(b, 2) ? 0.1f : 0, .has_ignore_index = one_in(b, 3), .ignore_index = 1};
-    g->loss = firn_cross_entropy(g->logits, label, &how);
+    g->loss = firn_cross_entropy(logits, label, &how);
     if (one_in(b, 2)) {
         firn_tensor *target = input(b, "target", FIRN_F32, FIRN_SHAPE(FIRN_BATCH, 2), 0);
         firn_tensor *second = firn_nn_linear(flat(other), "side", &(firn_nn_linear_cfg){.out = 2});
@@ -249,8 +255,8 @@ static void add_loss(builder *b)
     }
     if (one_in(b, 4)) g->loss = firn_scale(g->loss, 0.5f);
     if (g->loss == NULL) fail_msg("%s", firn_message(g->ctx));
-    if (one_in(b, 2))
-        g->watch = b->n_pool > b->n_inputs ? b->pool[b->n_inputs + below(b, b->n_pool - b->n_inputs)] : g->logits;
+    g->result = one_in(b, 2) ? logits : some_value(b, logits);
+    if (one_in(b, 2)) g->watch = some_value(b, logits);
     if (one_in(b, 12)) g->watch = firn_scale(g->loss, 2);
 }
 

@@ -9,7 +9,7 @@ typedef struct random_graph {
     test_memory memory;
     firn_ctx *ctx;
     firn_model *m;
-    firn_tensor *loss, *logits, *watch; /* logits: one value a sample and class; watch: any value, or NULL */
+    firn_tensor *loss, *result, *watch; /* result: a value of each sample, to evaluate; watch: any value, or NULL */
     firn_feed feeds[GRAPH_FEEDS];       /* GRAPH_BATCH rows each */
     size_t row_bytes[GRAPH_FEEDS], n_feeds;
     char text[4000]; /* what it is made of, a line an operator */

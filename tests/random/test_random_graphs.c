@@ -175,7 +175,7 @@ static firn_plan *plan_of(const random_graph *g, firn_plan_options how)
     firn_plan *plan = NULL;
     if (how.batch == 0) how.batch = GRAPH_BATCH;
     how.watch = g->watch;
-    assert_ok(g->ctx, firn_plan_create(&plan, how.mode == FIRN_EVAL ? g->logits : g->loss, &how));
+    assert_ok(g->ctx, firn_plan_create(&plan, how.mode == FIRN_EVAL ? g->result : g->loss, &how));
     return plan;
 }
 
@@ -277,12 +277,12 @@ static void evaluation_is_sample_by_sample(const random_graph *g, const start *s
     firn_plan *deep = plan_of(g, (firn_plan_options){.mode = FIRN_EVAL}),
               *flat = plan_of(g, (firn_plan_options){.mode = FIRN_EVAL, .layer_by_layer = true});
     const int rows = 1 + random_below(random, GRAPH_BATCH - 1), first = random_below(random, GRAPH_BATCH - rows + 1);
-    const size_t classes = count_of(g->logits, 1);
+    const size_t elements = count_of(g->result, 1);
     outcome whole = evaluate(g, s, flat, 0, GRAPH_BATCH), o = evaluate(g, s, deep, 0, GRAPH_BATCH);
     same(&o, &whole);
     drop(&o);
     o = evaluate(g, s, deep, first, rows);
-    assert_bits_equal(o.values, whole.values + (size_t)first * classes, (size_t)rows * classes);
+    assert_bits_equal(o.values, whole.values + (size_t)first * elements, (size_t)rows * elements);
     drop(&o);
     drop(&whole);
     firn_plan_destroy(flat);
