@@ -125,6 +125,7 @@ static firn_status run_one(sweep *s, int size, const transfer *t, int seed)
     fprintf(s->csv, "%s,%s,%d,%d,%s,%s,%d,%.6f,%.6f,%.4f,%zu,%zu,%llu\n", half_names[1 - t->half], half_names[t->half],
             t->per_class, t->depth, t->depth > 0 ? layer_names[t->depth - 1] : "none", mode_names[t->mode], seed + 1,
             r->accuracy, r->loss, r->seconds, r->peak_bytes, r->cache_bytes, (unsigned long long)r->trainable);
+    fflush(s->csv); /* what is done can be read if the rest is interrupted */
     return FIRN_OK;
 }
 
