@@ -65,7 +65,7 @@ static firn_tensor *input(builder *b, const char *name, firn_dtype dtype, firn_s
     row.dim[0] = 1;
     const size_t count = (size_t)firn_shape_count(row);
     g->row_bytes[g->n_feeds] = count * firn_dtype_size(dtype);
-    g->feeds[g->n_feeds++] = (firn_feed){name, input_data(b, dtype, GRAPH_BATCH * count, bound)};
+    g->feeds[g->n_feeds++] = (firn_feed){name, input_data(b, dtype, GRAPH_ROWS * count, bound)};
     return firn_input(g->m, name, dtype, shape);
 }
 

@@ -3,14 +3,14 @@
 #define FIRN_TESTS_RANDOM_GRAPH_H
 #include "support.h"
 
-enum { GRAPH_BATCH = 5, GRAPH_FEEDS = 4 };
+enum { GRAPH_BATCH = 5, GRAPH_ROWS = 37, GRAPH_FEEDS = 4 };
 
 typedef struct random_graph {
     test_memory memory;
     firn_ctx *ctx;
     firn_model *m;
     firn_tensor *loss, *result, *watch; /* result: a value of each sample, to evaluate; watch: any value, or NULL */
-    firn_feed feeds[GRAPH_FEEDS];       /* GRAPH_BATCH rows each */
+    firn_feed feeds[GRAPH_FEEDS];       /* GRAPH_ROWS rows each */
     size_t row_bytes[GRAPH_FEEDS], n_feeds;
     char text[4000]; /* what it is made of, a line an operator */
 } random_graph;
