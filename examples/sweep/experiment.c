@@ -169,7 +169,7 @@ static firn_status run_in(firn_ctx *ctx, const counter *memory, const setting *s
     const size_t tests = s->test->count[t->half];
     const firn_dataset train = {choose(s->train, t->half, t->per_class, t->seed, chosen), s->train->feeds, 2, chosen};
     const firn_dataset test = {tests < s->test_count ? tests : s->test_count, s->test->feeds, 2, s->test->rows[t->half]};
-    const firn_trainer_options how = {.batch = 50, .optim = firn_adam(0.001f), .no_cache = t->mode == FROZEN_UNCACHED};
+    const firn_trainer_options how = {.batch = 50, .optim = firn_adam(0.002f), .no_cache = t->mode == FROZEN_UNCACHED};
     firn_trainer *trainer = NULL;
     firn_status st = n.loss != NULL ? take_layers(&n, t) : firn_last_error(ctx);
     if (st == FIRN_OK) st = firn_trainer_create(&trainer, n.loss, n.logits, &how);

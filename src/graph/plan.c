@@ -228,7 +228,7 @@ void firn__plan_take_grads(firn_plan *plan) { plan->new_grads = false; }
 
 const float *firn__plan_grad(const firn_plan *plan, const firn_tensor *t)
 {
-    const int slot = plan->has_grads ? firn__layout_slot(&plan->layout, t) : FIRN__NONE;
+    const int slot = plan->has_grads && !t->frozen ? firn__layout_slot(&plan->layout, t) : FIRN__NONE;
     return slot < 0 ? NULL : param_grad_at(plan, &plan->layout.slots[slot]);
 }
 

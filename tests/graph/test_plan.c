@@ -383,6 +383,21 @@ static void backward_draws_the_numbers_of_its_forward(void **state)
     assert_all_freed(&memory);
 }
 
+static void a_tensor_frozen_after_backward_has_no_gradient(void **state)
+{
+    (void)state;
+    net n;
+    build(&n, 1, NULL, 0);
+    firn_plan *plan = make_plan(&n, n.loss, FIRN_TRAIN, false);
+    run_forward(&n, plan, 0, BATCH);
+    assert_ok(n.ctx, firn_plan_backward(plan));
+    assert_ok(n.ctx, firn_freeze(n.m, "conv1", NULL));
+    assert_null(firn_plan_grad(plan, "conv1.weight"));
+    assert_non_null(firn_plan_grad(plan, "conv2.weight"));
+    firn_plan_destroy(plan);
+    finish(&n);
+}
+
 static void feeds_are_checked_before_anything_runs(void **state)
 {
     (void)state;
@@ -454,6 +469,7 @@ int main(void)
         cmocka_unit_test(a_step_after_the_first_allocates_nothing),
         cmocka_unit_test(dropout_inside_an_evaluated_layer_is_off),
         cmocka_unit_test(backward_draws_the_numbers_of_its_forward),
+        cmocka_unit_test(a_tensor_frozen_after_backward_has_no_gradient),
         cmocka_unit_test(feeds_are_checked_before_anything_runs),
         cmocka_unit_test(a_refused_forward_leaves_nothing_to_read_or_to_go_back_through),
         cmocka_unit_test(features_of_another_mask_are_not_packed),
