@@ -115,6 +115,14 @@ void firn__layout_fuse(firn__layout *l);
 firn_status firn__layout_regions(firn__layout *l);
 firn_status firn__layout_memory(firn__layout *l); /* buffers, their lives, their offsets */
 
+/* Of the last pass. A new buffer that lives in slots first..last of the plan's arena (its index, or FIRN__NONE if memory
+ * is out); a longer life for one; the memory of regions; offsets for the buffers of one region (FIRN__NONE: of the plan). */
+#define FIRN__BUFFER_ALIGN 64
+int firn__layout_buffer(firn__layout *l, size_t bytes, int first, int last);
+void firn__layout_extend(firn__layout *l, int buffer, int slot);
+firn_status firn__layout_region_memory(firn__layout *l);
+firn_status firn__layout_place(firn__layout *l, int region, size_t *total);
+
 /* Zeroed memory that dies with the layout. */
 void *firn__layout_alloc(firn__layout *l, size_t count, size_t size);
 
