@@ -36,7 +36,8 @@ FIRN_C_BEGIN
     X(ERR_IO, 7, "file could not be read or written")     \
     X(ERR_FORMAT, 8, "file content is malformed")         \
     X(ERR_NUMERIC, 9, "loss or gradient is not finite")   \
-    X(STOPPED, 10, "stopped by the progress callback")
+    X(STOPPED, 10, "stopped by the progress callback")    \
+    X(ERR_ISA, 11, "instruction set unknown, or not available on this processor")
 
 typedef enum firn_status {
 #define FIRN_X(name, value, text) FIRN_##name = value,
@@ -73,8 +74,9 @@ typedef struct firn_ctx_options {
 /* Makes a context, which owns everything made from it.
  *   out   receives the context; NULL on error
  *   opt   NULL: all defaults
- * Errors  FIRN_ERR_ARGUMENT: out NULL, threads out of range, an instruction set that is unknown or that this CPU
- *         lacks; FIRN_ERR_MEMORY. There is no context yet to keep a message: firn_status_text() is all there is
+ * Errors  FIRN_ERR_ARGUMENT: out NULL, threads out of range; FIRN_ERR_ISA: isa, or the environment's FIRN_ISA, is
+ *         unknown or what this CPU lacks; FIRN_ERR_MEMORY. There is no context yet to keep a message:
+ *         firn_status_text() is all there is
  * Owner   the caller; ends with firn_ctx_destroy() */
 FIRN_API FIRN_MUST_USE firn_status firn_ctx_create(firn_ctx **out, const firn_ctx_options *opt);
 

@@ -23,7 +23,7 @@ firn_status firn_ctx_create(firn_ctx **out, const firn_ctx_options *opt)
     if (how.threads < 0 || how.threads > FIRN_MAX_THREADS) return FIRN_ERR_ARGUMENT;
     if (how.threads == 0) how.threads = firn__pool_default_threads();
     const firn__kernels *kernels = firn__kernels_select(how.isa);
-    if (kernels == NULL) return FIRN_ERR_ARGUMENT;
+    if (kernels == NULL) return FIRN_ERR_ISA;
 
     firn_ctx *ctx = how.allocator.realloc(how.allocator.user, NULL, 0, sizeof *ctx);
     if (ctx == NULL) return FIRN_ERR_MEMORY;
