@@ -2,15 +2,18 @@
 #include "ref.h"
 #include "table.h"
 
-/* Blocks. A panel of B of block_k rows lives in L1 or streams from L2; a block of A lives in L2. Both fit a workspace:
- * A's part begins behind B's. */
+/* Blocks. A panel of B of block_k rows streams through L1, a group of panels is packed at a time into L2, where a block
+ * of A lives too. Both fit a workspace, A's part behind B's: tiles of A are padded to whole vectors, which at worst
+ * doubles it. */
 enum {
     block_k = 512,
-    most_columns = 128, /* the widest tile */
-    b_floats = block_k * most_columns,
-    a_floats = (int)(FIRN__WORKSPACE_BYTES / sizeof(float)) - b_floats,
-    pitch_slack = 32 /* see copy_rows_of_a */
+    block_rows = 256,
+    group_columns = 128, /* a multiple of every tile's width */
+    strip = 16,          /* rows of B that are packed at a time, so that each page is visited once */
+    b_floats = block_k * group_columns
 };
+_Static_assert((2 * block_rows + 64) * block_k + b_floats <= (int)(FIRN__WORKSPACE_BYTES / sizeof(float)), "workspace");
+static const int64_t small_a = 4096;    /* floats of A that stay in L1 as they are */
 static const double serial_flops = 4e5; /* less is not worth waking a thread */
 
 typedef struct gemm_job {
@@ -25,72 +28,77 @@ typedef struct gemm_range {
     int64_t row, rows, column, columns;
 } gemm_range;
 
-/* How the tiles of a block read A: in place, or a copy. By tile: tile i begins at a + first_row(i) * by_tile. */
+/* How the tiles of a block read A: in place or a copy, row r at a + r * row; or tile by tile, tile i at a + i * tile. */
 typedef struct a_view {
     const float *a;
-    int64_t row, k;
-    int64_t by_tile_rows; /* nonzero: packed tile by tile, rows of a tile together */
+    int64_t row, k, tile;
 } a_view;
 
 static bool rows_alias(int64_t ld) { return ld % 512 == 0; } /* 2 KiB apart: all in a few sets of L1 */
 
+static int64_t whole_lanes(const firn__tiles *tiles, int64_t n) { return firn__ceil_div(n, tiles->lanes) * tiles->lanes; }
+
 /* A read by columns: tile by tile, [tile][k][row], in the order in which it is read. */
-static a_view pack_transposed_a(const firn__tile_set *set, const float *a, int64_t lda, int64_t rows, int64_t kc, float *to)
+static a_view pack_transposed_a(const firn__tiles *tiles, int64_t count, const float *a, int64_t lda, int64_t rows,
+                                int64_t kc, float *to)
 {
-    const int64_t count = firn__ceil_div(rows, set->max_rows);
+    const int64_t pitch = whole_lanes(tiles, firn__ceil_div(rows, count));
     for (int64_t i = 0; i < count; i++) {
-        const int64_t begin = rows * i / count, mr = rows * (i + 1) / count - begin;
-        float *d = to + begin * kc;
-        for (int64_t p = 0; p < kc; p++, d += mr) {
-            const float *s = a + p * lda + begin;
-            for (int64_t r = 0; r < mr; r++) d[r] = s[r];
-        }
+        const int64_t begin = rows * i / count, end = rows * (i + 1) / count;
+        tiles->copy(kc, end - begin, pitch, a + begin, lda, to + i * kc * pitch, pitch);
     }
-    return (a_view){to, 1, 0, 1};
+    return (a_view){to, 1, pitch, kc * pitch};
 }
 
-static a_view view_a(const gemm_job *job, const firn__tile_set *set, int64_t row, int64_t rows, int64_t k0, int64_t kc,
-                     int64_t panels, float *buffer)
+static a_view view_a(const gemm_job *job, int64_t count, int64_t row, int64_t rows, int64_t k0, int64_t kc, bool reused,
+                     float *buffer)
 {
     const firn__gemm_args *g = job->g;
     if (g->a_transposed) {
         const float *a = g->a + k0 * g->lda + row;
-        if (panels > 1) return pack_transposed_a(set, a, g->lda, rows, kc, buffer);
+        if (reused && (rows * kc > small_a || rows_alias(g->lda)))
+            return pack_transposed_a(job->tiles, count, a, g->lda, rows, kc, buffer);
         return (a_view){a, 1, g->lda, 0};
     }
     const float *a = g->a + row * g->lda + k0;
-    if (panels > 1 && rows > 4 && rows_alias(g->lda)) {
-        const int64_t pitch = firn__ceil_div(kc, 16) * 16 + 16;
-        job->tiles->copy(rows, kc, firn__ceil_div(kc, job->tiles->lanes) * job->tiles->lanes, a, g->lda, buffer, pitch);
+    if (reused && rows > 4 && rows_alias(g->lda)) {
+        const int64_t pitch = whole_lanes(job->tiles, kc) + 16;
+        job->tiles->copy(rows, kc, pitch - 16, a, g->lda, buffer, pitch);
         return (a_view){buffer, pitch, 1, 0};
     }
     return (a_view){a, g->lda, 1, 0};
 }
 
-/* Points t at kc rows of B from column j, packed if they are not yet. */
-static void view_b(const gemm_job *job, const firn__tile_set *set, int64_t j, int64_t k0, int64_t kc, bool reused,
-                   float *buffer, firn__tile *t)
+/* Packs `columns` columns of k rows, panel by panel. */
+static void pack_b(const firn__tiles *tiles, int64_t columns, int64_t k, const float *b, int64_t ldb, bool transposed,
+                   float *to)
+{
+    for (int64_t p = 0; p < k; p += transposed ? k : strip)
+        for (int64_t j = 0; j < columns; j += tiles->panel) {
+            const int64_t n = firn__min(tiles->panel, columns - j), width = firn__tile_set_for(tiles, n)->width;
+            if (transposed)
+                tiles->transpose(n, k, width, b + j * ldb, ldb, to + j * k, width);
+            else
+                tiles->copy(firn__min(strip, k - p), n, width, b + p * ldb + j, ldb, to + j * k + p * width, width);
+        }
+}
+
+/* Where the tiles of a group of columns find B. */
+typedef struct b_view {
+    const float *b; /* of the group's first column */
+    bool in_place;  /* else in panels of k rows */
+    int64_t k;
+} b_view;
+
+static b_view view_b(const gemm_job *job, int64_t j, int64_t columns, int64_t k0, int64_t kc, bool reused, float *buffer)
 {
     const firn__gemm_args *g = job->g;
-    const int64_t panel = job->tiles->panel, columns = t->columns;
-    if (g->b_packed != NULL) {
-        t->ldb = firn__min(set->width, panel);
-        t->b = g->b_packed + j * g->k + k0 * t->ldb;
-        t->b_panel = panel * g->k;
-        return;
-    }
-    t->b_panel = panel;
-    if (!g->b_transposed && !reused && columns == set->width) {
-        t->b = g->b + k0 * g->ldb + j;
-        t->ldb = g->ldb;
-        return;
-    }
-    if (g->b_transposed)
-        job->tiles->transpose(columns, kc, set->width, g->b + j * g->ldb + k0, g->ldb, buffer, set->width);
-    else
-        job->tiles->copy(kc, columns, set->width, g->b + k0 * g->ldb + j, g->ldb, buffer, set->width);
-    t->b = buffer;
-    t->ldb = set->width;
+    if (g->b_packed != NULL) return (b_view){g->b_packed + j * g->k, false, g->k};
+    const float *b = g->b_transposed ? g->b + j * g->ldb + k0 : g->b + k0 * g->ldb + j;
+    if (!g->b_transposed && !reused && firn__tile_packed_columns(job->tiles, columns) == columns)
+        return (b_view){b, true, kc};
+    pack_b(job->tiles, columns, kc, b, g->ldb, g->b_transposed, buffer);
+    return (b_view){buffer, false, kc};
 }
 
 /* Rows of C from row on, for one block of k. */
@@ -101,28 +109,32 @@ static void gemm_block(const gemm_job *job, const gemm_range *r, int64_t row, in
     const firn__tiles *tiles = job->tiles;
     const firn__tile_set *widest = firn__tile_set_best(tiles, rows, r->columns);
     const int64_t count = firn__ceil_div(rows, widest->max_rows), end = r->column + r->columns;
-    const a_view a = view_a(job, widest, row, rows, k0, kc, firn__ceil_div(r->columns, widest->width), buffer + b_floats);
-    const bool last = k0 + kc == g->k;
-    for (int64_t j = r->column, width; j < end; j += width) {
-        const firn__tile_set *set = end - j >= widest->width ? widest : firn__tile_set_for(tiles, end - j);
-        width = set->width;
-        firn__tile t = {.a_row = a.row,
-                        .a_k = a.k,
-                        .segments = 1,
-                        .taps = 1,
-                        .k = kc,
-                        .ldc = g->ldc,
-                        .columns = firn__min(width, end - j),
-                        .resume = g->accumulate || k0 > 0,
-                        .epilogue = last ? &g->epilogue : NULL,
-                        .column = j};
-        view_b(job, set, j, k0, kc, count > 2, buffer, &t);
-        for (int64_t i = 0; i < count; i++) {
-            const int64_t begin = rows * i / count, mr = rows * (i + 1) / count - begin;
-            t.a = a.a + begin * (a.by_tile_rows ? kc : a.row);
-            if (a.by_tile_rows) t.a_k = mr;
-            t.c = g->c + (row + begin) * g->ldc + j;
-            set->of_rows[mr - 1](&t);
+    const a_view a = view_a(job, count, row, rows, k0, kc, r->columns > widest->width, buffer + b_floats);
+    firn__tile t = {.a_row = a.row,
+                    .a_k = a.k,
+                    .segments = 1,
+                    .taps = 1,
+                    .k = kc,
+                    .ldc = g->ldc,
+                    .resume = g->accumulate || k0 > 0,
+                    .epilogue = k0 + kc == g->k ? &g->epilogue : NULL};
+    for (int64_t group = r->column; group < end; group += group_columns) {
+        const int64_t group_end = firn__min(group + group_columns, end);
+        const b_view b = view_b(job, group, group_end - group, k0, kc, count > 2, buffer);
+        for (int64_t j = group, width; j < group_end; j += width) {
+            const firn__tile_set *set = group_end - j >= widest->width ? widest : firn__tile_set_for(tiles, group_end - j);
+            width = set->width;
+            t.ldb = b.in_place ? g->ldb : firn__min(width, tiles->panel);
+            t.b_panel = b.in_place ? tiles->panel : tiles->panel * b.k;
+            t.b = b.in_place ? b.b + (j - group) : b.b + (j - group) * b.k + (g->b_packed ? k0 * t.ldb : 0);
+            t.columns = firn__min(width, group_end - j);
+            t.column = j;
+            for (int64_t i = 0; i < count; i++) {
+                const int64_t first = rows * i / count;
+                t.a = a.a + (a.tile ? i * a.tile : first * a.row);
+                t.c = g->c + (row + first) * g->ldc + j;
+                set->of_rows[rows * (i + 1) / count - first - 1](&t);
+            }
         }
     }
 }
@@ -142,7 +154,7 @@ static void gemm_part(void *arg, int64_t part, int worker)
     const int64_t k_blocks = g->k > 0 ? firn__ceil_div(g->k, block_k) : 1;
     for (int64_t kb = 0; kb < k_blocks; kb++) {
         const int64_t k0 = g->k * kb / k_blocks, kc = g->k * (kb + 1) / k_blocks - k0;
-        const int64_t row_blocks = firn__ceil_div(r.rows, a_floats / (kc + pitch_slack));
+        const int64_t row_blocks = firn__ceil_div(r.rows, block_rows);
         for (int64_t rb = 0; rb < row_blocks; rb++) {
             const int64_t begin = r.rows * rb / row_blocks, end = r.rows * (rb + 1) / row_blocks;
             gemm_block(job, &r, r.row + begin, end - begin, k0, kc, buffer);
@@ -190,13 +202,9 @@ static void pack_panel(void *arg, int64_t part, int worker)
 {
     (void)worker;
     const pack_job *p = arg;
-    const int64_t j = part * p->tiles->panel, columns = firn__min(p->tiles->panel, p->n - j);
-    const int64_t width = firn__tile_set_for(p->tiles, columns)->width;
-    float *to = p->packed + j * p->k;
-    if (p->b_transposed)
-        p->tiles->transpose(columns, p->k, width, p->b + j * p->ldb, p->ldb, to, width);
-    else
-        p->tiles->copy(p->k, columns, width, p->b + j, p->ldb, to, width);
+    const int64_t j = part * p->tiles->panel;
+    pack_b(p->tiles, firn__min(p->tiles->panel, p->n - j), p->k, p->b + (p->b_transposed ? j * p->ldb : j), p->ldb,
+           p->b_transposed, p->packed + j * p->k);
 }
 
 void firn__gemm_pack_b(firn__crew crew, int64_t n, int64_t k, const float *b, int64_t ldb, bool b_transposed, float *packed)

@@ -154,10 +154,17 @@ static TARGET void ISA(copy)(int64_t rows, int64_t columns, int64_t width, const
                              int64_t ldd)
 {
     const int64_t whole = columns / LANES * LANES;
+    if (columns == PANEL_VECTORS * LANES && width == columns) { /* the row of a panel, which is what is copied most */
+        for (int64_t i = 0; i < rows; i++, src += ld, dst += ldd)
+            EACH(j, PANEL_VECTORS) STORE(dst + j * LANES, LOAD(src + j * LANES));
+        return;
+    }
+    const int tail = ISA(lanes_before)(columns - whole), tail_width = ISA(lanes_before)(width - whole);
     for (int64_t i = 0; i < rows; i++, src += ld, dst += ldd) {
         for (int64_t j = 0; j < whole; j += LANES) STORE(dst + j, LOAD(src + j));
-        for (int64_t j = whole; j < width; j += LANES)
-            ISA(store_lanes)(dst + j, LOAD_PART(src + j, ISA(lanes_before)(columns - j)), ISA(lanes_before)(width - j));
+        if (tail_width > 0) ISA(store_lanes)(dst + whole, LOAD_PART(src + whole, tail), tail_width);
+        for (int64_t j = whole + LANES; j < width; j += LANES)
+            ISA(store_lanes)(dst + j, ZERO(), ISA(lanes_before)(width - j));
     }
 }
 
