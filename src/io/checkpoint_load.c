@@ -29,22 +29,30 @@ static bool hash_bytes(checksum *sum, uint64_t bytes)
     return true;
 }
 
+/* The header as it stands in the file; its size is 8 + st->text_size. NULL with the error recorded. */
+static char *read_header(const firn__st *st)
+{
+    char *header = firn__file_resize(st->file, NULL, 0, 8 + st->text_size, 1);
+    if (header == NULL) return NULL;
+    if (firn__file_seek(st->file, 0) && firn__file_read(st->file, header, 8 + st->text_size)) return header;
+    firn__free(st->file->ctx, header, 8 + st->text_size, 1);
+    return NULL;
+}
+
 /* The header is hashed as it was before the checksum was filled in. */
 static bool hash_header(const firn__st *st, checksum *sum)
 {
-    static const char key[] = FIRN__META_CHECKSUM "\":\"";
-    const char *value = firn__st_metadata(st, FIRN__META_CHECKSUM);
-    const size_t size = 8 + st->text_size;
-    if (value == NULL) return firn__file_bad(sum->file, 8, "checkpoint: there is no checksum");
-    const size_t at = 8 + (size_t)(value - st->text) - strlen(FIRN__META_CHECKSUM) - 1 + sizeof key - 1;
-    char *header = firn__file_resize(sum->file, NULL, 0, size, 1);
+    static const char key[] = "\"" FIRN__META_CHECKSUM "\":\"";
+    const size_t size = 8 + st->text_size, length = sizeof key - 1;
+    char *header = read_header(st);
     if (header == NULL) return false;
-    bool good = firn__file_seek(sum->file, 0) && firn__file_read(sum->file, header, size);
-    if (good && (at + 16 > size || memcmp(header + at - sizeof key + 1, key, sizeof key - 1) != 0))
-        good = firn__file_bad(sum->file, at, "checkpoint: the checksum has not 16 digits");
+    size_t at = 8;
+    while (at + length + 16 <= size && memcmp(header + at, key, length) != 0) at++;
+    const bool good =
+        at + length + 16 <= size || firn__file_bad(sum->file, 8, "checkpoint: there is no checksum of 16 digits");
     if (good) {
-        memcpy(sum->said, header + at, 16);
-        memset(header + at, '0', 16);
+        memcpy(sum->said, header + at + length, 16);
+        memset(header + at + length, '0', 16);
         sum->hash = firn__hash(0, header, size);
     }
     firn__free(sum->file->ctx, header, size, 1);
@@ -57,7 +65,7 @@ bool firn__checkpoint_verify(firn__st *st)
     char here[17];
     if (!hash_header(st, &sum)) return false;
     for (size_t i = 0; i < st->count; i++) {
-        const firn__st_entry *e = &st->entries[st->by_place[i]];
+        const firn__st_entry *e = firn__st_at(st, i);
         if (!hash_bytes(&sum, e->end - e->begin)) return false;
     }
     snprintf(here, sizeof here, "%016" PRIx64, sum.hash);
@@ -158,7 +166,7 @@ static firn_status stage_tensors(resuming *r)
     const firn_model *m = r->t->m;
     for (size_t i = 0; i < m->n_named; i++) r->tensors[i].rate = 1;
     for (size_t i = 0; i < r->st.count; i++) {
-        const firn__st_entry *e = &r->st.entries[r->st.by_place[i]];
+        const firn__st_entry *e = firn__st_at(&r->st, i);
         const char *what, *name = split_name(r->st.text + e->name, &what);
         const size_t of = named_index(m, name);
         if (of == m->n_named) return wrong_run(r, FIRN_ERR_NAME, "the model lacks", name);

@@ -124,6 +124,13 @@ void *firn__file_resize(firn__file *f, void *ptr, size_t old_count, size_t count
     return result;
 }
 
+bool firn__file_grow(firn__file *f, void **items, size_t *capacity, size_t count, size_t size)
+{
+    if (firn__grow(f->ctx, items, capacity, count, size)) return true;
+    set_status(f, FIRN_ERR_MEMORY);
+    return false;
+}
+
 const char *firn__shown(char out[FIRN__SHOWN], const char *text)
 {
     size_t n = 0;

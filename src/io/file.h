@@ -44,7 +44,8 @@ bool firn__file_fail(firn__file *f, firn_status st, const char *format, ...) /* 
 #endif
     ;
 
-/* firn__resize(), which puts its failure into the file's status too. */
+/* firn__resize() and firn__grow(), which put their failure into the file's status too. */
+bool firn__file_grow(firn__file *f, void **items, size_t *capacity, size_t count, size_t size);
 void *firn__file_resize(firn__file *f, void *ptr, size_t old_count, size_t count, size_t size);
 
 /* A text from a file, fit for a message or a table: one line, control characters as '?', long ones cut. */

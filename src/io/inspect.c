@@ -35,10 +35,10 @@ static void mark_frozen(firn__st *st)
 static void print_metadata(const firn__st *st, FILE *out)
 {
     char shown[FIRN__SHOWN];
-    for (size_t i = 0; i < st->key_count; i++) {
-        const char *key, *value = firn__st_value(st, i, &key);
-        fprintf(out, "  %s", firn__shown(shown, key));
-        fprintf(out, " = %s\n", firn__shown(shown, value));
+    firn__st_pair pair = {0};
+    while (firn__st_next_pair(st, &pair)) {
+        fprintf(out, "  %s", firn__shown(shown, pair.key));
+        fprintf(out, " = %s\n", firn__shown(shown, pair.value));
     }
 }
 
@@ -60,7 +60,7 @@ static void print_tensors(const firn__st *st, FILE *out)
     }
     if (st->count > 0) fprintf(out, "%-*s  %-11s  %-6s  %12s  shape\n", widest, "name", "type", "frozen", "bytes");
     for (size_t i = 0; i < st->count; i++) {
-        const firn__st_entry *e = &st->entries[st->by_place[i]];
+        const firn__st_entry *e = firn__st_at(st, i);
         const char *name = firn__shown(shown, firn__st_name(st, e));
         fprintf(out, "%s%*s  %-11s  %-6s  %12" PRIu64 "  %s\n", name, widest - width_of(name), "",
                 firn__st_type_name(e->type), e->used ? "yes" : "", e->end - e->begin, firn__st_shape_text(st, e, shape));

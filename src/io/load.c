@@ -165,7 +165,7 @@ static firn_status match(loading *l)
         list_line(l, "missing", m->named[i]->name, NULL, "");
     }
     for (size_t i = 0; i < l->st.count; i++) {
-        const firn__st_entry *e = &l->st.entries[l->st.by_place[i]];
+        const firn__st_entry *e = firn__st_at(&l->st, i);
         const char *name = firn__st_name(&l->st, e);
         if (e->used) continue;
         const bool ignored = counts_batches(name);

@@ -4,6 +4,7 @@
 
 #include "bytes.h"
 #include "json.h"
+#include "rng.h"
 
 static const struct st_type_row {
     const char *name;
@@ -17,70 +18,24 @@ static const struct st_type_row {
 const char *firn__st_type_name(firn__st_type type) { return st_types[type].name; }
 unsigned firn__st_type_bits(firn__st_type type) { return st_types[type].bits; }
 
-/* ---- sorted indices ---- */
-
-typedef int (*index_compare)(const firn__st *st, uint32_t a, uint32_t b);
-
-static void sift_down(const firn__st *st, uint32_t *heap, size_t root, size_t count, index_compare compare)
-{
-    for (size_t child; (child = 2 * root + 1) < count; root = child) {
-        if (child + 1 < count && compare(st, heap[child], heap[child + 1]) < 0) child++;
-        if (compare(st, heap[root], heap[child]) >= 0) return;
-        const uint32_t t = heap[root];
-        heap[root] = heap[child];
-        heap[child] = t;
-    }
-}
-
-/* Heapsort: no bad cases for whoever wrote the file to choose, no memory. */
-static void sort_indices(const firn__st *st, uint32_t *items, size_t count, index_compare compare)
-{
-    for (size_t root = count / 2; root-- > 0;) sift_down(st, items, root, count, compare);
-    for (size_t last = count; last-- > 1;) {
-        const uint32_t t = items[0];
-        items[0] = items[last];
-        items[last] = t;
-        sift_down(st, items, 0, last, compare);
-    }
-}
-
-static int compare_numbers(uint64_t a, uint64_t b) { return (a > b) - (a < b); }
-
-static int compare_places(const firn__st *st, uint32_t a, uint32_t b)
-{
-    const firn__st_entry *x = &st->entries[a], *y = &st->entries[b];
-    return x->begin != y->begin ? compare_numbers(x->begin, y->begin) : compare_numbers(x->end, y->end);
-}
-
-static int compare_names(const firn__st *st, uint32_t a, uint32_t b)
-{
-    return strcmp(firn__st_name(st, &st->entries[a]), firn__st_name(st, &st->entries[b]));
-}
-
-static int compare_keys(const firn__st *st, uint32_t a, uint32_t b) { return strcmp(st->text + a, st->text + b); }
-
 /* ---- the header's JSON ---- */
 
-static bool grow_list(firn__st *st, void **items, size_t *capacity, size_t count, size_t size)
-{
-    if (firn__grow(st->file->ctx, items, capacity, count, size)) return true;
-    st->file->status = FIRN_ERR_MEMORY;
-    return false;
-}
-
-/* Metadata: texts only. Key and value are moved together in the text, each with its NUL. */
+/* Metadata: texts only. Keys and values are moved together in the text, each with its NUL. */
 static bool parse_metadata(firn__st *st, firn__json *j)
 {
     bool first = true, more;
     char *key, *value;
     if (!firn__json_char(j, '{')) return false;
+    st->metadata = st->metadata_end = j->at;
     for (;;) {
         if (!firn__json_next(j, '}', &first, &more)) return false;
         if (!more) return true;
         if (!firn__json_string(j, &key) || !firn__json_char(j, ':') || !firn__json_string(j, &value)) return false;
-        memmove(key + strlen(key) + 1, value, strlen(value) + 1);
-        if (!grow_list(st, (void **)&st->keys, &st->key_capacity, st->key_count, sizeof *st->keys)) return false;
-        st->keys[st->key_count++] = (uint32_t)(key - st->text);
+        const size_t key_size = strlen(key) + 1, value_size = strlen(value) + 1;
+        memmove(st->text + st->metadata_end, key, key_size);
+        memmove(st->text + st->metadata_end + key_size, value, value_size);
+        st->metadata_end += key_size + value_size;
+        st->pairs++;
     }
 }
 
@@ -155,7 +110,7 @@ static bool parse_header(firn__st *st)
         }
         firn__st_entry e = {.name = (uint32_t)(name - st->text)};
         if (!parse_entry(&j, &e)) return false;
-        if (!grow_list(st, (void **)&st->entries, &st->capacity, st->count, sizeof *st->entries)) return false;
+        if (!firn__file_grow(st->file, (void **)&st->entries, &st->capacity, st->count, sizeof *st->entries)) return false;
         st->entries[st->count++] = e;
     }
 }
@@ -192,36 +147,67 @@ static bool check_size(const firn__st *st, const firn__st_entry *e)
            bad_tensor(st, e, "shape and dtype need another number of bytes than data_offsets give");
 }
 
-static bool check_tiling(const firn__st *st, uint64_t bytes)
+static bool sort_places(firn__st *st)
+{
+    st->by_place = firn__file_resize(st->file, NULL, 0, st->count + 1, sizeof *st->by_place);
+    if (st->by_place == NULL) return false;
+    for (size_t i = 0; i < st->count; i++) {
+        const firn__st_entry *e = &st->entries[i];
+        st->by_place[i] = firn__key_make(e->begin * 2 + (e->end > e->begin), (uint32_t)i); /* empty ones first */
+    }
+    firn__key_sort(st->by_place, st->count);
+    return true;
+}
+
+static bool check_tiling(firn__st *st, uint64_t bytes)
 {
     uint64_t end = 0;
+    for (size_t i = 0; i < st->count; i++)
+        if (st->entries[i].end > bytes) return bad_tensor(st, &st->entries[i], "it ends after the end of the file");
+    if (!sort_places(st)) return false;
     for (size_t i = 0; i < st->count; i++) {
-        const firn__st_entry *e = &st->entries[st->by_place[i]];
+        const firn__st_entry *e = firn__st_at(st, i);
         if (e->begin < end) return bad_tensor(st, e, "its bytes overlap with another tensor's");
         if (e->begin > end) return bad_tensor(st, e, "the bytes before it belong to no tensor");
-        if (e->end > bytes) return bad_tensor(st, e, "it ends after the end of the file");
         end = e->end;
     }
     return end == bytes || firn__file_bad(st->file, st->data + end, "the last %llu bytes belong to no tensor",
                                           (unsigned long long)(bytes - end));
 }
 
-static bool sort_and_check_names(firn__st *st)
+/* Equal hashes of 64 bits are taken for equal texts. */
+static uint64_t hash_text(const char *text) { return firn__hash(0, text, strlen(text)); }
+
+static bool check_names(firn__st *st)
 {
-    st->by_place = firn__file_resize(st->file, NULL, 0, st->count + 1, sizeof *st->by_place);
     st->by_name = firn__file_resize(st->file, NULL, 0, st->count + 1, sizeof *st->by_name);
-    if (st->by_place == NULL || st->by_name == NULL) return false;
-    for (size_t i = 0; i < st->count; i++) st->by_place[i] = st->by_name[i] = (uint32_t)i;
-    sort_indices(st, st->by_place, st->count, compare_places);
-    sort_indices(st, st->by_name, st->count, compare_names);
-    sort_indices(st, st->keys, st->key_count, compare_keys);
+    if (st->by_name == NULL) return false;
+    for (size_t i = 0; i < st->count; i++)
+        st->by_name[i] = firn__key_make(hash_text(firn__st_name(st, &st->entries[i])), (uint32_t)i);
+    firn__key_sort(st->by_name, st->count);
     for (size_t i = 1; i < st->count; i++)
-        if (compare_names(st, st->by_name[i - 1], st->by_name[i]) == 0)
-            return bad_tensor(st, &st->entries[st->by_name[i]], "the name is there twice");
-    for (size_t i = 1; i < st->key_count; i++)
-        if (compare_keys(st, st->keys[i - 1], st->keys[i]) == 0)
-            return firn__file_bad(st->file, 8 + (uint64_t)st->keys[i], "header: a key of __metadata__ is there twice");
+        if (firn__key_number(st->by_name[i - 1]) == firn__key_number(st->by_name[i]))
+            return bad_tensor(st, &st->entries[st->by_name[i].index], "the name is there twice");
     return true;
+}
+
+static bool check_keys(const firn__st *st)
+{
+    firn__key *keys = firn__file_resize(st->file, NULL, 0, st->pairs + 1, sizeof *keys);
+    if (keys == NULL) return false;
+    firn__st_pair pair = {0};
+    for (size_t i = 0; firn__st_next_pair(st, &pair); i++)
+        keys[i] = firn__key_make(hash_text(pair.key), (uint32_t)(pair.key - st->text));
+    firn__key_sort(keys, st->pairs);
+    bool good = true;
+    for (size_t i = 1; good && i < st->pairs; i++)
+        if (firn__key_number(keys[i - 1]) == firn__key_number(keys[i])) {
+            char shown[FIRN__SHOWN];
+            good = firn__file_bad(st->file, 8 + (uint64_t)st->metadata, "header: the key \"%s\" is there twice",
+                                  firn__shown(shown, st->text + keys[i].index));
+        }
+    firn__free(st->file->ctx, keys, st->pairs + 1, sizeof *keys);
+    return good;
 }
 
 bool firn__st_read(firn__st *st, firn__file *file)
@@ -247,7 +233,7 @@ bool firn__st_read(firn__st *st, firn__file *file)
     if (!firn__file_read(file, st->text, st->text_size) || !parse_header(st)) return false;
     for (size_t i = 0; i < st->count; i++)
         if (!check_size(st, &st->entries[i])) return false;
-    return sort_and_check_names(st) && check_tiling(st, left - length);
+    return check_names(st) && check_keys(st) && check_tiling(st, left - length);
 }
 
 void firn__st_free(firn__st *st)
@@ -257,41 +243,42 @@ void firn__st_free(firn__st *st)
     firn__free(ctx, st->entries, st->capacity, sizeof *st->entries);
     firn__free(ctx, st->by_place, st->count + 1, sizeof *st->by_place);
     firn__free(ctx, st->by_name, st->count + 1, sizeof *st->by_name);
-    firn__free(ctx, st->keys, st->key_capacity, sizeof *st->keys);
     *st = (firn__st){.file = st->file};
 }
 
 /* ---- looking things up ---- */
 
+firn__st_entry *firn__st_at(const firn__st *st, size_t i) { return &st->entries[st->by_place[i].index]; }
 const char *firn__st_name(const firn__st *st, const firn__st_entry *e) { return st->text + e->name; }
 
 firn__st_entry *firn__st_find(const firn__st *st, const char *name)
 {
-    for (size_t low = 0, high = st->count; low < high;) {
+    const uint64_t hash = hash_text(name);
+    size_t low = 0, high = st->count;
+    while (low < high) {
         const size_t middle = low + (high - low) / 2;
-        firn__st_entry *e = &st->entries[st->by_name[middle]];
-        const int order = strcmp(name, firn__st_name(st, e));
-        if (order == 0) return e;
-        if (order < 0)
-            high = middle;
-        else
+        if (firn__key_number(st->by_name[middle]) < hash)
             low = middle + 1;
+        else
+            high = middle;
     }
-    return NULL;
+    firn__st_entry *e = low < st->count ? &st->entries[st->by_name[low].index] : NULL;
+    return e != NULL && strcmp(name, firn__st_name(st, e)) == 0 ? e : NULL;
 }
 
-const char *firn__st_value(const firn__st *st, size_t i, const char **key)
+bool firn__st_next_pair(const firn__st *st, firn__st_pair *pair)
 {
-    *key = st->text + st->keys[i];
-    return *key + strlen(*key) + 1;
+    const char *key = pair->key ? pair->value + strlen(pair->value) + 1 : st->text + st->metadata;
+    if (key == st->text + st->metadata_end) return false;
+    *pair = (firn__st_pair){key, key + strlen(key) + 1};
+    return true;
 }
 
 const char *firn__st_metadata(const firn__st *st, const char *key)
 {
-    for (size_t i = 0; i < st->key_count; i++) {
-        const char *found, *value = firn__st_value(st, i, &found);
-        if (strcmp(found, key) == 0) return value;
-    }
+    firn__st_pair pair = {0};
+    while (firn__st_next_pair(st, &pair))
+        if (strcmp(pair.key, key) == 0) return pair.value;
     return NULL;
 }
 

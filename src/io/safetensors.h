@@ -2,6 +2,7 @@
 #ifndef FIRN_IO_SAFETENSORS_H
 #define FIRN_IO_SAFETENSORS_H
 #include "file.h"
+#include "key_sort.h"
 
 #define FIRN__ST_HEADER_LIMIT 100000000 /* bytes; of the reference implementation */
 
@@ -55,9 +56,9 @@ typedef struct firn__st {
     uint64_t data; /* place in the file of the first byte of the data */
     firn__st_entry *entries;
     size_t count, capacity;
-    uint32_t *by_place, *by_name; /* count indices each, sorted */
-    uint32_t *keys;               /* of the metadata, sorted; places in text. The value follows the key's NUL */
-    size_t key_count, key_capacity;
+    firn__key *by_place, *by_name; /* count each: by range, and by hash of the name */
+    size_t metadata, metadata_end; /* places in text: key, value, key, value ..., each a C text */
+    size_t pairs;                  /* of metadata */
 } firn__st;
 
 /* Reads the header from the beginning of the file. Accepts only what is right in every respect: then names are unique
@@ -65,10 +66,16 @@ typedef struct firn__st {
 bool firn__st_read(firn__st *st, firn__file *file);
 void firn__st_free(firn__st *st);
 
+firn__st_entry *firn__st_at(const firn__st *st, size_t i); /* in the order of the data */
 const char *firn__st_name(const firn__st *st, const firn__st_entry *e);
-firn__st_entry *firn__st_find(const firn__st *st, const char *name);        /* NULL if there is none */
-const char *firn__st_metadata(const firn__st *st, const char *key);         /* NULL if there is none */
-const char *firn__st_value(const firn__st *st, size_t i, const char **key); /* metadata i in the order of keys */
+firn__st_entry *firn__st_find(const firn__st *st, const char *name); /* NULL if there is none */
+const char *firn__st_metadata(const firn__st *st, const char *key);  /* NULL if there is none */
+
+/* Steps through the metadata: *pair begins with zero; false at the end. */
+typedef struct firn__st_pair {
+    const char *key, *value;
+} firn__st_pair;
+bool firn__st_next_pair(const firn__st *st, firn__st_pair *pair);
 
 /* The dimension at *cursor, which begins with 0 and moves on: call it rank times. */
 uint64_t firn__st_dim(const firn__st *st, const firn__st_entry *e, size_t *cursor);

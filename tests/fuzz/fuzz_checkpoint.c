@@ -78,7 +78,7 @@ static void set_checksum(firn_ctx *ctx, uint8_t *bytes, size_t size)
             memset(bytes + i + sizeof key - 1, '0', 16);
             uint64_t hash = firn__hash(0, bytes, header);
             for (size_t k = 0; k < st.count; k++) {
-                const firn__st_entry *e = &st.entries[st.by_place[k]];
+                const firn__st_entry *e = firn__st_at(&st, k);
                 for (uint64_t at = e->begin; at < e->end; at += 8192)
                     hash = firn__hash(hash, bytes + header + at, e->end - at < 8192 ? (size_t)(e->end - at) : 8192);
             }

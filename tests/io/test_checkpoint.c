@@ -275,7 +275,7 @@ static uint64_t true_checksum(const uint8_t *bytes, size_t size)
     assert_true(firn__file_open(&file, ctx, "firn_cp_sum"));
     if (!firn__st_read(&st, &file)) fail_msg("%s", firn_message(ctx));
     for (size_t i = 0; i < st.count; i++) {
-        const firn__st_entry *e = &st.entries[st.by_place[i]];
+        const firn__st_entry *e = firn__st_at(&st, i);
         for (uint64_t at = e->begin; at < e->end; at += 8192)
             hash = firn__hash(hash, bytes + header + at, e->end - at < 8192 ? (size_t)(e->end - at) : 8192);
     }
