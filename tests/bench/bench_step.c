@@ -106,7 +106,8 @@ static firn_status measure(job *j, int rounds, result *out)
     for (int i = 0; st == FIRN_OK && i < rounds; i++) {
         const double before = peak_flops(firn_ctx_isa(j->ctx));
         st = time_round(j, &seconds[i]);
-        const double after = peak_flops(firn_ctx_isa(j->ctx)), peak = 0.5 * (before + after) * firn_ctx_threads(j->ctx);
+        const double after = peak_flops(firn_ctx_isa(j->ctx)),
+                     peak = (before > after ? before : after) * firn_ctx_threads(j->ctx);
         limit[i] = peak > 0 ? flops / peak / seconds[i] : 0;
     }
     if (st != FIRN_OK) return st;

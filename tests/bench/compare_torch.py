@@ -29,6 +29,7 @@ KEEP_MEMORY = {
     "MALLOC_MMAP_THRESHOLD_": "17179869184",
     "MALLOC_TOP_PAD_": "67108864",
 }
+OUR_ENVIRONMENT = {name: value for name, value in os.environ.items() if name not in KEEP_MEMORY}
 if any(os.environ.get(name) != value for name, value in KEEP_MEMORY.items()):
     os.execve(sys.executable, [sys.executable] + sys.argv, {**os.environ, **KEEP_MEMORY})
 
@@ -103,7 +104,8 @@ def milliseconds(step, clock):
 def firn_milliseconds(args, net, mode, threads):
     command = [os.path.join(args.build, "bench_step"), "--json", "--net", net, "--mode", mode, "--threads", str(threads),
                "--rounds", "1"] + ["--cpu"] * args.cpu
-    return json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)[0]["ms"]
+    done = subprocess.run(command, check=True, capture_output=True, text=True, env=OUR_ENVIRONMENT)
+    return json.loads(done.stdout)[0]["ms"]
 
 
 def compare(args, net, mode, threads):
@@ -228,7 +230,7 @@ def finetune_in_torch(args):
 def run_phase(command):
     """What it prints, and the seconds from its start to the end of the training."""
     begin, result = time.perf_counter(), {}
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=OUR_ENVIRONMENT) as process:
         for line in process.stdout:
             name, value = line.split()
             result[name] = float(value)
