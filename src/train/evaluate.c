@@ -4,14 +4,12 @@
 
 static firn_status ensure_runner(firn_trainer *t, firn__runner *r, firn_tensor *root, firn_tensor *watch)
 {
-    return firn__runner_ensure(
-        r, t->ctx, root,
-        &(firn_plan_options){
-            .mode = FIRN_EVAL,
-            .batch = t->opt.batch,
-            .watch = watch,
-            .features = r == &t->eval && !t->opt.no_cache && !t->opt.augmented,
-            .layer_by_layer = t->opt.layer_by_layer});
+    return firn__runner_ensure(r, t->ctx, root,
+                               &(firn_plan_options){.mode = FIRN_EVAL,
+                                                    .batch = t->opt.batch,
+                                                    .watch = watch,
+                                                    .features = r == &t->eval && !t->opt.no_cache && !t->opt.augmented,
+                                                    .layer_by_layer = t->opt.layer_by_layer});
 }
 
 /* The i-th batch of the data in order; rows 0 behind the last. */

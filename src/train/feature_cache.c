@@ -139,6 +139,7 @@ void firn__cache_fill(firn__cache *c, const firn_plan *plan, const firn__batch *
         unsigned char *room = make_room(c, bound);
         if (room == NULL) return;
         const size_t used = firn_plan_features_pack(plan, row, room);
+        if (used == 0) return; /* not packed under this mask */
         c->features[sample] = room;
         c->chunks->used += used;
         c->used += used;

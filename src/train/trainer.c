@@ -34,12 +34,11 @@ static firn_status check_trainer(firn_ctx *ctx, const firn_tensor *loss, const f
 
 static firn_status fill_trainer(firn_trainer *t)
 {
-    const firn_plan_options how = {
-        .mode = FIRN_TRAIN,
-        .batch = t->opt.batch,
-        .watch = t->output,
-        .features = !t->opt.no_cache && !t->opt.augmented,
-        .layer_by_layer = t->opt.layer_by_layer};
+    const firn_plan_options how = {.mode = FIRN_TRAIN,
+                                   .batch = t->opt.batch,
+                                   .watch = t->output,
+                                   .features = !t->opt.no_cache && !t->opt.augmented,
+                                   .layer_by_layer = t->opt.layer_by_layer};
     const firn_status st = firn__runner_ensure(&t->train, t->ctx, t->loss, &how);
     return st == FIRN_OK ? firn_optimizer_create(&t->optimizer, t->m, &t->opt.optim) : st;
 }

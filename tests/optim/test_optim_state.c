@@ -42,6 +42,7 @@ static void freezing_releases_state_at_the_next_step_and_unfreezing_starts_anew(
     (void)state;
     small_net net;
     net_open(&net, &(firn_optim){.kind = FIRN_ADAM});
+    assert_ok(net.ctx, firn_optimizer_set_rate(net.o, "a", 0.5f));
     for (int i = 0; i < 3; i++) net_step(&net);
     assert_int_equal(firn_optimizer_entries(net.o), 2 * NET_PARAMS);
     assert_int_equal(entry_of(net.o, "a.bias", "exp_avg").step, 3);
@@ -56,6 +57,7 @@ static void freezing_releases_state_at_the_next_step_and_unfreezing_starts_anew(
     assert_ok(net.ctx, firn_unfreeze(net.m, "a", NULL));
     net_step(&net);
     assert_int_equal(entry_of(net.o, "a.bias", "exp_avg").step, 1);
+    assert_close(firn_optimizer_rate(net.o, "a.bias"), 0.5, 0, 0); /* the rate is not state */
     assert_int_equal(entry_of(net.o, "b.bias", "exp_avg_sq").step, 5);
     net_close(&net);
 }

@@ -22,10 +22,28 @@ static int watch(const firn_progress *p, void *user)
     return 0;
 }
 
-/* Validation labels that the training data contradict, so that learning makes it worse. */
-static void contradict(rig *r)
+/* Makes every n-th validation label contradict the training data: for 1, learning makes val_loss worse at once; for 3,
+ * it first improves, and gets worse as the net becomes sure of itself. */
+static void contradict(rig *r, int n)
 {
-    for (int i = 2 * RIG_TRAIN; i < RIG_ROWS; i++) r->labels[i] = (uint8_t)((r->labels[i] + 1) % RIG_CLASSES);
+    for (int i = 2 * RIG_TRAIN; i < RIG_ROWS; i += n) r->labels[i] = (uint8_t)((r->labels[i] + 1) % RIG_CLASSES);
+}
+
+static void the_best_epoch_is_followed_as_it_moves(void **state)
+{
+    (void)state;
+    static rig r;
+    rig_open(&r, RIG_NORM, &wild, 1);
+    contradict(&r, 3);
+    best_log log = {0};
+    assert_ok(r.ctx, firn_fit(r.t, &r.data,
+                              &(firn_fit_options){
+                                  .epochs = 30, .validation = &r.val, .patience = 4, .on_progress = watch, .user = &log}));
+    assert_true(log.best_epoch > 1 && log.epochs == log.best_epoch + 4);
+    firn_metrics m;
+    assert_ok(r.ctx, firn_evaluate(r.t, &r.val, &m));
+    assert_close(m.loss, log.best, 1e-6, 0);
+    rig_close(&r);
 }
 
 static void it_stops_after_patience_and_restores_the_best_weights(void **state)
@@ -33,7 +51,7 @@ static void it_stops_after_patience_and_restores_the_best_weights(void **state)
     (void)state;
     static rig r;
     rig_open(&r, RIG_PLAIN, &wild, 1);
-    contradict(&r);
+    contradict(&r, 1);
     best_log log = {0};
     assert_ok(r.ctx, firn_fit(r.t, &r.data,
                               &(firn_fit_options){
@@ -52,7 +70,7 @@ static void the_best_weights_come_back_after_the_last_epoch_too(void **state)
     (void)state;
     static rig r;
     rig_open(&r, RIG_PLAIN, &wild, 1);
-    contradict(&r);
+    contradict(&r, 1);
     best_log log = {0};
     assert_ok(r.ctx, firn_fit(r.t, &r.data,
                               &(firn_fit_options){
@@ -70,7 +88,7 @@ static void without_patience_the_last_weights_stay(void **state)
     (void)state;
     static rig r;
     rig_open(&r, RIG_PLAIN, &wild, 1);
-    contradict(&r);
+    contradict(&r, 1);
     best_log log = {0};
     assert_ok(r.ctx, firn_fit(r.t, &r.data,
                               &(firn_fit_options){.epochs = 8, .validation = &r.val, .on_progress = watch, .user = &log}));
@@ -87,7 +105,7 @@ static void what_was_unfrozen_after_the_best_epoch_comes_back(void **state)
     (void)state;
     static rig r;
     rig_open(&r, RIG_NORM, &wild, 1);
-    contradict(&r);
+    contradict(&r, 1);
     assert_ok(r.ctx, firn_freeze(r.m, "conv1,bn1", NULL));
     best_log log = {0};
     const firn_freeze_event event = {.epoch = 4, .unfreeze = true, .selector = "conv1,bn1"};
@@ -129,6 +147,7 @@ static void frozen_tensors_are_not_copied(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(the_best_epoch_is_followed_as_it_moves),
         cmocka_unit_test(it_stops_after_patience_and_restores_the_best_weights),
         cmocka_unit_test(the_best_weights_come_back_after_the_last_epoch_too),
         cmocka_unit_test(without_patience_the_last_weights_stay),

@@ -79,6 +79,21 @@ static void events_happen_before_their_epoch_or_step(void **state)
     rig_close(&manual);
 }
 
+static void steps_and_epochs_of_events_are_those_of_each_fit(void **state)
+{
+    (void)state;
+    static rig r;
+    rig_open(&r, RIG_PLAIN, &usual, 1);
+    const firn_freeze_event events[] = {{.step = 2, .selector = "conv1"}, {.epoch = 1, .selector = "conv2"}};
+    const firn_fit_options how = {.epochs = 1, .events = events, .n_events = 2};
+    for (int fit = 0; fit < 2; fit++) {
+        assert_ok(r.ctx, firn_unfreeze(r.m, "*", NULL));
+        assert_ok(r.ctx, firn_fit(r.t, &r.data, &how));
+        assert_true(firn_is_frozen(firn_find(r.m, "conv1.weight")) && firn_is_frozen(firn_find(r.m, "conv2.weight")));
+    }
+    rig_close(&r);
+}
+
 static void ready_made_lists_run(void **state)
 {
     (void)state;
@@ -105,6 +120,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_bad_event_is_refused_before_the_first_step),
         cmocka_unit_test(events_happen_before_their_epoch_or_step),
+        cmocka_unit_test(steps_and_epochs_of_events_are_those_of_each_fit),
         cmocka_unit_test(ready_made_lists_run),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

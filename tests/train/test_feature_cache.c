@@ -185,6 +185,13 @@ static void other_rows_of_the_same_data(rig *r)
     fit(r, &data, 2);
 }
 
+static void fewer_samples_that_fit(rig *r)
+{
+    freeze(r, "conv1,conv2");
+    fit(r, &r->data, 2);
+    fit(r, &r->val, 2);
+}
+
 static void data_rewritten_and_forgotten(rig *r)
 {
     freeze(r, "conv1,conv2");
@@ -297,6 +304,7 @@ static const scenario scenarios[] = {
     {"augmented", frozen_prefix, RIG_PLAIN, 0, 0, "not used differ between epochs", &augmented},
     {"no room for the table", frozen_prefix, RIG_PLAIN, 0, 0, "not used budget", &no_room},
     {"budget seen in the first batch", frozen_prefix, RIG_PLAIN, 0, 0, "not used 90 samples take about budget", &small},
+    {"fewer samples fit the budget", fewer_samples_that_fit, RIG_PLAIN, RIG_VAL, RIG_VAL, "holds 30 served 30", &small},
     {"memory fails while filling", memory_fails_while_filling, RIG_PLAIN, 0, 0, "not used memory ran out", &usual},
     {"unfreeze inside", unfreeze_inside_the_prefix, RIG_PLAIN, ALL, 0, "not used", &usual},
     {"unfreeze the top", unfreeze_the_top_of_the_prefix, RIG_PLAIN, 2 * ALL, ALL, "served 180", &usual},
@@ -391,6 +399,25 @@ static void the_budget_is_kept_whatever_it_is(void **state)
     rig_close(&without);
 }
 
+static int is_off_already(const firn_progress *p, void *user)
+{
+    const rig *r = user;
+    assert_non_null(firn_trainer_cache(r->t).why_unused);
+    assert_int_equal(firn_trainer_cache(r->t).bytes, 0);
+    return p->step == 1; /* that was enough */
+}
+
+static void the_first_batch_tells_that_all_will_not_fit(void **state)
+{
+    (void)state;
+    static rig r;
+    rig_open(&r, RIG_PLAIN, &small, 1);
+    freeze(&r, "conv1,conv2");
+    assert_status(r.ctx, FIRN_STOPPED,
+                  firn_fit(r.t, &r.data, &(firn_fit_options){.epochs = 3, .on_progress = is_off_already, .user = &r}));
+    rig_close(&r);
+}
+
 /* Of two data sets the one that comes first has the budget. */
 static void validation_goes_without_where_only_the_training_data_fit(void **state)
 {
@@ -448,6 +475,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(training_from_the_cache_gives_the_same_bits),
         cmocka_unit_test(the_budget_is_kept_whatever_it_is),
+        cmocka_unit_test(the_first_batch_tells_that_all_will_not_fit),
         cmocka_unit_test(validation_goes_without_where_only_the_training_data_fit),
         cmocka_unit_test(failing_allocations_never_change_the_result),
     };

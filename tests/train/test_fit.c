@@ -7,10 +7,9 @@ static const firn_trainer_options sgd = {.batch = 16, .optim = {.kind = FIRN_SGD
 
 /* ---- the loop is the one a user would write ---- */
 
-static void by_hand(rig *r, const firn_schedule *schedule, int epochs)
+static void by_hand(rig *r, const firn_schedule *schedule, uint64_t step, int epochs)
 {
     firn_plan *plan = firn_trainer_plan(r->t);
-    uint64_t step = 0;
     for (int e = 0; e < epochs; e++)
         for (size_t begin = 0; begin < RIG_TRAIN; begin += 16, step++) {
             const int rows = begin + 16 <= RIG_TRAIN ? 16 : (int)(RIG_TRAIN - begin);
@@ -21,27 +20,36 @@ static void by_hand(rig *r, const firn_schedule *schedule, int epochs)
         }
 }
 
+/* Two fits of three and two epochs of 6 steps. A schedule without an end of its own has that of each fit. */
 static void a_fit_is_the_loop_written_by_hand_bit_for_bit(void **state)
 {
     (void)state;
-    static const firn_schedule schedules[] = {{0},
-                                              {.warmup = 5},
-                                              {.kind = FIRN_STEP_DECAY, .every = 4, .gamma = 0.5f},
-                                              {.kind = FIRN_COSINE, .warmup = 2},
-                                              {.kind = FIRN_ONE_CYCLE},
-                                              {.kind = FIRN_COSINE, .total = 30}};
-    for (size_t i = 0; i < sizeof schedules / sizeof *schedules; i++) {
+    static const struct {
+        firn_schedule schedule;
+        bool of_each_fit;
+    } cases[] = {{{0}, false},
+                 {{.warmup = 5}, false},
+                 {{.kind = FIRN_STEP_DECAY, .every = 4, .gamma = 0.5f}, false},
+                 {{.kind = FIRN_COSINE, .warmup = 2}, true},
+                 {{.kind = FIRN_ONE_CYCLE}, true},
+                 {{.kind = FIRN_COSINE, .total = 40}, false}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         static rig hand, fit;
         firn_trainer_options opt = sgd;
         rig_open(&hand, RIG_PLAIN, &opt, 1);
-        opt.schedule = schedules[i];
+        opt.schedule = cases[i].schedule;
         rig_open(&fit, RIG_PLAIN, &opt, 1);
-        firn_schedule filled = schedules[i];
-        if (filled.total == 0) filled.total = 18;
-        by_hand(&hand, &filled, 3);
+        firn_schedule first = cases[i].schedule, second = first;
+        if (cases[i].of_each_fit) {
+            first.total = 18;
+            second.total = 12;
+        }
+        by_hand(&hand, &first, 0, 3);
+        by_hand(&hand, &second, cases[i].of_each_fit ? 0 : 18, 2);
         assert_ok(fit.ctx, firn_fit(fit.t, &fit.data, &(firn_fit_options){.epochs = 3, .no_shuffle = true}));
+        assert_ok(fit.ctx, firn_fit(fit.t, &fit.data, &(firn_fit_options){.epochs = 2, .no_shuffle = true}));
         rig_assert_equal(&hand, &fit);
-        assert_int_equal(firn_trainer_position_get(fit.t).steps, 18);
+        assert_int_equal(firn_trainer_position_get(fit.t).steps, 30);
         rig_close(&hand);
         rig_close(&fit);
     }
