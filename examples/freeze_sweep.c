@@ -189,20 +189,26 @@ static double value_of(const result *r, figure f)
     return f == ACCURACY ? 100 * r->accuracy : f == SECONDS ? r->seconds : (double)r->peak_bytes * 1e-6;
 }
 
-/* Mean over seeds and over halves first..last. */
-static double mean_of(const sweep *s, figure f, int size, int first, int last, int mode, int depth, chart_line *dots)
+static int ascending(const void *a, const void *b)
 {
-    double sum = 0;
+    const double x = *(const double *)a, y = *(const double *)b;
+    return (x > y) - (x < y);
+}
+
+/* Over seeds and over halves first..last: the mean; of seconds, which others on the machine disturb, the median. */
+static double middle_of(const sweep *s, figure f, int size, int first, int last, int mode, int depth, chart_line *dots)
+{
+    double values[CHART_DOTS], sum = 0;
     int n = 0;
     for (int half = first; half <= last; half++)
         for (int seed = 0; seed < s->opt.seeds; seed++) {
-            const double value = value_of(&s->results[size][half][mode][depth][seed], f);
-            if (dots != NULL) dots->dots[depth][n] = value;
-            sum += value;
-            n++;
+            values[n] = value_of(&s->results[size][half][mode][depth][seed], f);
+            if (dots != NULL) dots->dots[depth][n] = values[n];
+            sum += values[n++];
         }
     if (dots != NULL) dots->n_dots[depth] = n;
-    return sum / n;
+    qsort(values, (size_t)n, sizeof *values, ascending);
+    return f == SECONDS ? (values[n / 2] + values[(n - 1) / 2]) / 2 : sum / n;
 }
 
 static void fill_panel(const sweep *s, chart_panel *p, figure f, int size, int first, int last)
@@ -213,13 +219,14 @@ static void fill_panel(const sweep *s, chart_panel *p, figure f, int size, int f
     p->y_label = f == ACCURACY ? "test accuracy, %" : f == SECONDS ? "training time, s" : "peak memory, MB";
     for (int mode = 0; mode < p->n_lines; mode++)
         for (int depth = 0; depth <= LAYERS; depth++)
-            p->lines[mode].mean[depth] = mean_of(s, f, size, first, last, mode, depth, &p->lines[mode]);
+            p->lines[mode].middle[depth] = middle_of(s, f, size, first, last, mode, depth, &p->lines[mode]);
 }
 
 static void print_table(const sweep *s)
 {
     for (int size = 0; size < SIZES; size++) {
-        printf("\n%d images a class, mean of %d seeds and both directions\n", s->images[size], s->opt.seeds);
+        printf("\n%d images a class; mean (of times: median) of %d seeds and both directions\n", s->images[size],
+               s->opt.seeds);
         printf("%-8s %-10s %21s   %32s   %32s\n", "", "", "test accuracy, %", "training time, s", "peak memory, MB");
         printf("%-8s %-10s %10s %10s   %10s %10s %10s   %10s %10s %10s\n", "layers", "up to", "fine-tuned", "frozen",
                "fine-tuned", "cached", "no cache", "fine-tuned", "cached", "no cache");
@@ -227,7 +234,8 @@ static void print_table(const sweep *s)
             printf("%-8d %-10s", depth, depth > 0 ? layer_names[depth - 1] : "none");
             for (int f = ACCURACY; f <= MEGABYTES; f++) {
                 for (int mode = 0; mode < (f == ACCURACY ? 2 : MODES); mode++)
-                    printf(" %10.*f", f == SECONDS ? 3 : 2, mean_of(s, (figure)f, size, 0, HALVES - 1, mode, depth, NULL));
+                    printf(" %10.*f", f == SECONDS ? 3 : 2,
+                           middle_of(s, (figure)f, size, 0, HALVES - 1, mode, depth, NULL));
                 printf(f == MEGABYTES ? "\n" : "  ");
             }
         }
@@ -245,10 +253,10 @@ static void draw(const sweep *s)
                 .x = {"none"},
                 .names = {"fine-tuned with the rest", "frozen, features cached", "frozen, no cache (same accuracy)"},
                 .short_names = {"fine-tuned", "frozen", "frozen, no cache"}};
-    snprintf(
-        notes[0], sizeof notes[0],
-        "Mean of %d seed%s; small dots are single runs. Convolutions 3x3: 16, 16, pool, 32, 32, pool; dense 64; output 5.",
-        s->opt.seeds, s->opt.seeds > 1 ? "s" : "");
+    snprintf(notes[0], sizeof notes[0],
+             "Mean of %d seed%s (of times: median); dots are single runs. Convolutions 3x3: 16, 16, pool, 32, 32, pool; "
+             "dense 64; output 5.",
+             s->opt.seeds, s->opt.seeds > 1 ? "s" : "");
     snprintf(notes[1], sizeof notes[1],
              "Adam, rate 0.002, batch 50, %d passes over the many images, %d over the few. After Yosinski et al. 2014.",
              s->opt.epochs, FEW_PASSES * s->opt.epochs);
@@ -261,8 +269,8 @@ static void draw(const sweep *s)
             fill_panel(s, &c.panels[c.n_panels++], ACCURACY, size, half, half);
         }
     for (int f = SECONDS; f <= MEGABYTES; f++) {
-        snprintf(titles[c.n_panels], sizeof titles[0], "%s, %d images a class", f == SECONDS ? "Seconds" : "Memory",
-                 s->images[SIZES - 1]);
+        snprintf(titles[c.n_panels], sizeof titles[0], "%s, %d images a class, both directions",
+                 f == SECONDS ? "Training time" : "Memory", s->images[SIZES - 1]);
         c.panels[c.n_panels].title = titles[c.n_panels];
         fill_panel(s, &c.panels[c.n_panels++], (figure)f, SIZES - 1, 0, HALVES - 1);
     }

@@ -9,7 +9,7 @@ static const struct look {
 } looks[CHART_LINES] = {{"#d55e00", "none"}, {"#0072b2", "none"}, {"#009e73", "7 5"}};
 
 enum {
-    WIDTH = 1140,
+    WIDTH = 1150,
     HEADER = 185,
     PANEL_WIDTH = 565,
     PANEL_HEIGHT = 345,
@@ -83,7 +83,7 @@ static axis choose_axis(const chart_panel *p)
     double low = (double)INFINITY, high = -low;
     for (int l = 0; l < p->n_lines; l++)
         for (int x = 0; x < CHART_X; x++) {
-            widen(p->lines[l].mean[x], &low, &high);
+            widen(p->lines[l].middle[x], &low, &high);
             for (int d = 0; d < p->lines[l].n_dots[x]; d++) widen(p->lines[l].dots[x][d], &low, &high);
         }
     if (!(low <= high)) low = 0, high = 1;
@@ -133,12 +133,12 @@ static void draw_line(const chart_panel *p, int line, const axis *a, FILE *out)
                     at_x(x) + 7 * (line == 0 ? -1 : line), at_y(a, l->dots[x][d]), looks[line].colour);
     int last = -1;
     for (int x = 0; x < CHART_X; x++) {
-        if (isnan(l->mean[x])) continue;
-        if (last >= 0) segment(out, line, at_x(last), at_y(a, l->mean[last]), at_x(x), at_y(a, l->mean[x]));
+        if (isnan(l->middle[x])) continue;
+        if (last >= 0) segment(out, line, at_x(last), at_y(a, l->middle[last]), at_x(x), at_y(a, l->middle[x]));
         last = x;
     }
     for (int x = 0; x < CHART_X; x++)
-        if (!isnan(l->mean[x])) marker(out, line, at_x(x), at_y(a, l->mean[x]));
+        if (!isnan(l->middle[x])) marker(out, line, at_x(x), at_y(a, l->middle[x]));
 }
 
 /* Names and last values at the right end, pushed apart where they would overlap. */
@@ -148,7 +148,7 @@ static void label_lines(const chart *c, const chart_panel *p, const axis *a, FIL
     int order[CHART_LINES];
     double y[CHART_LINES];
     for (int i = 0; i < p->n_lines; i++) { /* from the top down */
-        const double at = at_y(a, p->lines[i].mean[CHART_X - 1]);
+        const double at = at_y(a, p->lines[i].middle[CHART_X - 1]);
         int k = i;
         for (; k > 0 && y[k - 1] > at; k--) y[k] = y[k - 1], order[k] = order[k - 1];
         y[k] = at;
@@ -165,7 +165,7 @@ static void label_lines(const chart *c, const chart_panel *p, const axis *a, FIL
         char words[64], more[64];
         snprintf(more, sizeof more, "fill=\"%s\" font-weight=\"bold\"", looks[order[i]].colour);
         text(out, PLOT_LEFT + PLOT_WIDTH + 4, y[i], TICK, "start", more, c->short_names[order[i]]);
-        snprintf(words, sizeof words, "%.*f %s", a->digits + 1, p->lines[order[i]].mean[CHART_X - 1], p->unit);
+        snprintf(words, sizeof words, "%.*f %s", a->digits + 1, p->lines[order[i]].middle[CHART_X - 1], p->unit);
         text(out, PLOT_LEFT + PLOT_WIDTH + 4, y[i] + 17, TICK, "start", more, words);
     }
 }
