@@ -13,10 +13,7 @@ typedef struct firn_dataset {
     const uint32_t *rows;    /* NULL: 0 .. count-1; else which rows of the feeds the samples are */
 } firn_dataset;
 
-/* Caches tell data sets apart by the feeds' pointers, the count and the rows: after rewriting data in place call
- * firn_trainer_forget_features().
- *
- * Splits at random: round(fraction * count) samples into first, the rest into second.
+/* Splits at random: round(fraction * count) samples into first, the rest into second.
  *   rows    the caller's, data->count entries; both results point into it
  *   seed    same seed, same split
  * Errors    FIRN_ERR_ARGUMENT: NULL, fraction not in 0..1 */
@@ -84,6 +81,8 @@ typedef struct firn_cache_stats {
     const char *why_unused;  /* NULL: in use; valid until the next call on t */
 } firn_cache_stats;
 FIRN_API firn_cache_stats firn_trainer_cache(const firn_trainer *t);
+/* The cache tells data sets apart by the feeds' pointers, the count and the rows: call this after writing other samples
+ * to the same place. */
 FIRN_API void firn_trainer_forget_features(firn_trainer *t);
 
 typedef struct firn_fit_options {

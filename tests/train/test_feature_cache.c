@@ -378,6 +378,32 @@ static void training_from_the_cache_gives_the_same_bits(void **state)
     for (size_t i = 0; i < sizeof scenarios / sizeof *scenarios; i++) play(&scenarios[i]);
 }
 
+/* One hash for every optimizer over cache on and off and any number of threads. */
+static void every_optimizer_gives_the_same_bits_with_any_number_of_threads(void **state)
+{
+    (void)state;
+    static const int threads[] = {1, 2, 3, 8};
+    for (int kind = FIRN_SGD; kind <= FIRN_RMSPROP; kind++)
+        for (int net = RIG_PLAIN; net <= RIG_SKIP; net++) {
+            static rig with, without;
+            const firn_trainer_options on = {.batch = 16,
+                                             .optim = {.kind = (firn_optim_kind)kind,
+                                                       .weight_decay = 0.01f,
+                                                       .clip_norm = 1}},
+                                       off = without_cache(&on);
+            rig_open(&without, (rig_net)net, &off, 1);
+            validated(&without);
+            for (size_t i = 0; i < sizeof threads / sizeof *threads; i++) {
+                rig_open(&with, (rig_net)net, &on, threads[i]);
+                validated(&with);
+                assert_int_equal(firn_trainer_cache(with.t).served, 2 * (ALL + RIG_VAL));
+                rig_assert_equal(&with, &without);
+                rig_close(&with);
+            }
+            rig_close(&without);
+        }
+}
+
 static void the_budget_is_kept_whatever_it_is(void **state)
 {
     (void)state;
@@ -474,6 +500,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(training_from_the_cache_gives_the_same_bits),
+        cmocka_unit_test(every_optimizer_gives_the_same_bits_with_any_number_of_threads),
         cmocka_unit_test(the_budget_is_kept_whatever_it_is),
         cmocka_unit_test(the_first_batch_tells_that_all_will_not_fit),
         cmocka_unit_test(validation_goes_without_where_only_the_training_data_fit),
