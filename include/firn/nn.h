@@ -9,7 +9,8 @@ FIRN_C_BEGIN
 
 /* torch.nn.Linear: parameters weight [out, I], bias [out].
  *   x       [N, I]
- *   init    FIRN_INIT_PYTORCH: bias U(-b, b), b = 1/sqrt(I); any other: bias zero */
+ *   init    FIRN_INIT_PYTORCH: bias U(-b, b), b = 1/sqrt(I); any other: bias zero. Not UNIFORM or NORMAL, which need a
+ *           value */
 typedef struct firn_nn_linear_cfg {
     int out;      /* required, at least 1 */
     bool no_bias;

@@ -98,7 +98,7 @@ typedef struct firn_fit_options {
 } firn_fit_options;
 
 /* Trains for opt->epochs epochs; the last batch may be smaller. Stopped by the callback it returns FIRN_STOPPED, and
- * the next call with the same data goes on where it stopped.
+ * the next call with the same data goes on where it stopped. After an error the fit is over: the next call begins anew.
  * Errors    those of forward, backward and step; FIRN_ERR_NUMERIC names epoch and step when the loss is not finite */
 FIRN_API FIRN_MUST_USE firn_status firn_fit(firn_trainer *t, const firn_dataset *data, const firn_fit_options *opt);
 
