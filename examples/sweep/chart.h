@@ -7,7 +7,7 @@
 enum { CHART_X = 6, CHART_LINES = 3, CHART_DOTS = 64, CHART_PANELS = 6 };
 
 typedef struct chart_line {
-    double mean[CHART_X];             /* NAN: no point there */
+    double middle[CHART_X];           /* NAN: no point there */
     double dots[CHART_X][CHART_DOTS]; /* what it is the middle of */
     int n_dots[CHART_X];
 } chart_line;
