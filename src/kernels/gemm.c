@@ -139,6 +139,36 @@ static void gemm_block(const gemm_job *job, const gemm_range *r, int64_t row, in
     }
 }
 
+/* Few columns: lanes of rows use the registers better, and A needs no packing. Returns the rows done, from row on. */
+static int64_t gemm_narrow(const gemm_job *job, int64_t row, int64_t rows, float *buffer)
+{
+    const firn__gemm_args *g = job->g;
+    const int64_t vectors = firn__narrow_vectors(g->n), height = vectors * job->tiles->lanes, done = rows / height * height;
+    const int64_t width = firn__tile_packed_columns(job->tiles, g->n);
+    const bool turn_b = g->b_packed == NULL && g->b_transposed;
+    if (vectors > 1 && !g->a_transposed && rows_alias(g->lda)) return 0; /* so many rows at a time evict each other */
+    if (g->n > FIRN__NARROW_COLUMNS || done == 0 || (turn_b && g->k * width > b_floats)) return 0;
+    firn__tile t = {.a_row = g->a_transposed ? 1 : g->lda,
+                    .a_k = g->a_transposed ? g->lda : 1,
+                    .k = g->k,
+                    .ldc = g->ldc,
+                    .resume = g->accumulate,
+                    .epilogue = &g->epilogue};
+    t.b = g->b_packed ? g->b_packed : g->b;
+    t.ldb = g->b_packed ? width : g->ldb;
+    if (turn_b) {
+        pack_b(job->tiles, g->n, g->k, g->b, g->ldb, true, buffer);
+        t.b = buffer;
+        t.ldb = width;
+    }
+    for (int64_t i = row; i < row + done; i += height) {
+        t.a = g->a + (g->a_transposed ? i : i * g->lda);
+        t.c = g->c + i * g->ldc;
+        job->tiles->narrow[g->n - 1](&t);
+    }
+    return done;
+}
+
 static void gemm_part(void *arg, int64_t part, int worker)
 {
     const gemm_job *job = arg;
@@ -149,8 +179,12 @@ static void gemm_part(void *arg, int64_t part, int worker)
     r.rows = g->m * (i + 1) / job->row_parts - r.row;
     r.columns = firn__min(panels * (j + 1) / job->column_parts * panel, g->n) - r.column;
     if (r.rows == 0 || r.columns == 0) return;
-
     float *buffer = firn__workspace(job->ctx, worker);
+    const int64_t done = gemm_narrow(job, r.row, r.rows, buffer);
+    r.row += done;
+    r.rows -= done;
+    if (r.rows == 0) return;
+
     const int64_t k_blocks = g->k > 0 ? firn__ceil_div(g->k, block_k) : 1;
     for (int64_t kb = 0; kb < k_blocks; kb++) {
         const int64_t k0 = g->k * kb / k_blocks, kc = g->k * (kb + 1) / k_blocks - k0;

@@ -23,6 +23,13 @@ typedef struct firn__tile {
 } firn__tile;
 typedef void firn__tile_fn(const firn__tile *t);
 
+/* A narrow tile has lanes of rows, and few columns, in place of lanes of columns: rows * lanes rows of C, row i of A at
+ * a + i * a_row with a_k 1, or with a_row 1; one segment and tap. */
+#define FIRN__NARROW_COLUMNS 12
+
+/* Vectors of rows in a narrow tile: enough chains to hide the latency of one. */
+static inline int64_t firn__narrow_vectors(int64_t columns) { return columns <= FIRN__NARROW_COLUMNS / 2 ? 2 : 1; }
+
 typedef struct firn__tile_set {
     int64_t width, max_rows;       /* a wider set never has more rows */
     firn__tile_fn *const *of_rows; /* [rows - 1] */
@@ -36,6 +43,7 @@ typedef struct firn__tiles {
     /* Elementwise in the columns, for depthwise convolution: A(i; s, t, p) is a vector of `columns` floats, and so is a
      * row of B. One vector wide. */
     firn__tile_set depthwise;
+    firn__tile_fn *const *narrow; /* [columns - 1] */
     /* dst[i * ldd + j] = src[i * ld + j], zero for columns <= j < width. */
     void (*copy)(int64_t rows, int64_t columns, int64_t width, const float *src, int64_t ld, float *dst, int64_t ldd);
     /* dst[j * ldd + i] = src[i * ld + j], zero for rows <= i < width. */

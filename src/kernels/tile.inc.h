@@ -5,6 +5,7 @@
  *   ZERO() LOAD(p) STORE(p, v) SPREAD(p) ADD(a, b) FMA(a, b, c) RELU(v)
  *   LOAD_PART(p, n) STORE_PART(p, v, n)    the first n lanes, 0 <= n < LANES; the rest is zero, or left alone
  *   TRANSPOSE(r)                  LANES vectors in place
+ *   LOAD_TURNED(r, rows, ld)      r[k] = a[0..LANES-1][k], k < 4; row i at rows[i / 4] + i % 4 * ld
  *
  * and lists its tiles with TILES afterwards. */
 #include "tile.h"
@@ -150,6 +151,81 @@ INLINE TARGET void ISA(tile_depthwise)(const firn__tile *t, const int rows)
     ISA(tile_finish)(t, acc, rows, 1);
 }
 
+/* ---- narrow tiles: acc[j][i] is column j of vector i of rows ---- */
+
+INLINE TARGET void ISA(narrow_step)(VEC acc[][2], const VEC av[2], const float *b, const int columns, const int vectors)
+{
+    EACH(j, columns) {
+        const VEC bv = SPREAD(b + j);
+        EACH(i, vectors) acc[j][i] = FMA(av[i], bv, acc[j][i]);
+    }
+}
+
+INLINE TARGET void ISA(narrow_multiply)(const firn__tile *t, VEC acc[][2], const int columns, const int vectors)
+{
+    const float *a = t->a, *b = t->b, *rows[2][LANES / 4];
+    VEC av[2];
+    int64_t p = 0;
+    if (t->a_row == 1) {
+        for (; p < t->k; p++, a += t->a_k, b += t->ldb) {
+            EACH(i, vectors) av[i] = LOAD(a + i * LANES);
+            ISA(narrow_step)(acc, av, b, columns, vectors);
+        }
+        return;
+    }
+    EACH(i, vectors)
+        EACH(q, LANES / 4) rows[i][q] = ISA(unrelated)(a + (i * LANES + 4 * q) * t->a_row);
+    for (; p + 4 <= t->k; p += 4, b += 4 * t->ldb) {
+        VEC turned[2][4];
+        EACH(i, vectors) {
+            LOAD_TURNED(turned[i], rows[i], t->a_row);
+            EACH(q, LANES / 4) rows[i][q] += 4;
+        }
+        EACH(q, 4) {
+            EACH(i, vectors) av[i] = turned[i][q];
+            ISA(narrow_step)(acc, av, b + q * t->ldb, columns, vectors);
+        }
+    }
+    for (; p < t->k; p++, b += t->ldb) {
+        float column[2][LANES];
+        for (int i = 0; i < vectors * LANES; i++) column[i / LANES][i % LANES] = a[i * t->a_row + p];
+        EACH(i, vectors) av[i] = LOAD(column[i]);
+        ISA(narrow_step)(acc, av, b, columns, vectors);
+    }
+}
+
+INLINE TARGET void ISA(narrow_epilogue)(const firn__epilogue_args *e, VEC acc[][2], const int columns, const int vectors)
+{
+    EACH(j, columns)
+        EACH(i, vectors) {
+            if (e->bias != NULL) acc[j][i] = ADD(acc[j][i], SPREAD(e->bias + j));
+            if (e->scale != NULL) acc[j][i] = FMA(acc[j][i], SPREAD(e->scale + j), SPREAD(e->shift + j));
+            if (e->relu) acc[j][i] = RELU(acc[j][i]);
+        }
+}
+
+INLINE TARGET void ISA(narrow)(const firn__tile *t, const int columns)
+{
+    const int vectors = (int)firn__narrow_vectors(columns);
+    VEC acc[FIRN__NARROW_COLUMNS][2];
+    float turned[FIRN__NARROW_COLUMNS][2 * LANES];
+    if (t->resume) {
+        for (int i = 0; i < vectors * LANES; i++)
+            for (int j = 0; j < columns; j++) turned[j][i] = t->c[i * t->ldc + j];
+        EACH(j, columns)
+            EACH(i, vectors) acc[j][i] = LOAD(turned[j] + i * LANES);
+    } else {
+        EACH(j, columns)
+            EACH(i, vectors) acc[j][i] = ZERO();
+    }
+    ISA(narrow_multiply)(t, acc, columns, vectors);
+    if (t->epilogue != NULL) ISA(narrow_epilogue)(t->epilogue, acc, columns, vectors);
+    EACH(j, columns)
+        EACH(i, vectors) STORE(turned[j] + i * LANES, acc[j][i]);
+    for (int i = 0; i < vectors * LANES; i++)
+        for (int j = 0; j < columns; j++) t->c[i * t->ldc + j] = turned[j][i];
+}
+
 static TARGET void ISA(copy)(int64_t rows, int64_t columns, int64_t width, const float *src, int64_t ld, float *dst,
                              int64_t ldd)
 {
@@ -217,6 +293,7 @@ static TARGET void ISA(sum_rows)(int64_t rows, int64_t columns, const float *x, 
 #define UP_TO_3(X, v) UP_TO_1(X, v) X(2, v) X(3, v)
 #define UP_TO_6(X, v) UP_TO_3(X, v) X(4, v) X(5, v) X(6, v)
 #define UP_TO_7(X, v) UP_TO_6(X, v) X(7, v)
+#define UP_TO_12(X, v) UP_TO_7(X, v) X(8, v) X(9, v) X(10, v) X(11, v) X(12, v)
 #define UP_TO_14(X, v) UP_TO_7(X, v) X(8, v) X(9, v) X(10, v) X(11, v) X(12, v) X(13, v) X(14, v)
 
 #define TILE(r, v)                                                                                                         \
@@ -228,4 +305,8 @@ static TARGET void ISA(sum_rows)(int64_t rows, int64_t columns, const float *x, 
 #define DEPTHWISE_NAME(r, v) ISA(depthwise_##r),
 #define DEPTHWISE_TILES(up_to)                                                                                             \
     up_to(DEPTHWISE, 1) static firn__tile_fn *const ISA(depthwise)[] = {up_to(DEPTHWISE_NAME, 1)};
+#define NARROW(n, v)                                                                                                       \
+    static TARGET void ISA(narrow_##n)(const firn__tile *t) { ISA(narrow)(t, n); }
+#define NARROW_NAME(n, v) ISA(narrow_##n),
+#define NARROW_TILES UP_TO_12(NARROW, 1) static firn__tile_fn *const ISA(narrows)[] = {UP_TO_12(NARROW_NAME, 1)};
 #define COUNT(table) ((int64_t)(sizeof(table) / sizeof *(table)))

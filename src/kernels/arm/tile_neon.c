@@ -17,6 +17,7 @@
 #define ADD(a, b) vaddq_f32(a, b)
 #define FMA(a, b, c) vfmaq_f32(c, a, b)
 #define RELU(v) vbslq_f32(vcltzq_f32(v), vdupq_n_f32(0), v) /* NaN and -0 stay */
+#define LOAD_TURNED(r, rows, ld) load_turned_neon(r, rows, ld)
 #define TRANSPOSE(r) transpose_vectors_neon(r)
 
 static inline float32x4_t load_first_neon(const float *p, int n)
@@ -42,6 +43,12 @@ static inline void transpose_vectors_neon(float32x4_t r[4])
     }
 }
 
+static inline void load_turned_neon(float32x4_t r[4], const float *const rows[1], int64_t ld)
+{
+    for (int j = 0; j < 4; j++) r[j] = vld1q_f32(rows[0] + j * ld);
+    transpose_vectors_neon(r);
+}
+
 #include "tile.inc.h"
 
 /* 24 to 28 accumulators, four registers for B, one for A: 32 registers. */
@@ -50,6 +57,7 @@ TILES(UP_TO_14, 2)
 TILES(UP_TO_6, 4)
 TILES(UP_TO_3, 8)
 DEPTHWISE_TILES(UP_TO_14)
+NARROW_TILES
 
 static const firn__tile_set sets_neon[] = {
     {4, COUNT(tiles_x1_neon), tiles_x1_neon},
@@ -63,6 +71,7 @@ const firn__tiles firn__tiles_neon = {
     .sets = sets_neon,
     .set_count = COUNT(sets_neon),
     .depthwise = {LANES, COUNT(depthwise_neon), depthwise_neon},
+    .narrow = narrows_neon,
     .copy = copy_neon,
     .transpose = transpose_neon,
     .sum_rows = sum_rows_neon,
