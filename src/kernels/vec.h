@@ -4,7 +4,7 @@
  *   _n   the first n lanes, 0 <= n <= 16; loads fill the others with zero, stores leave memory alone
  *   vf_apart8, 4, 2, 1: lane i holds what lane i xor 8, 4, 2, 1 held
  *   shifts by a constant: shr logical, sar arithmetic
- * The rest of this file is written on these. */
+ *   vf_transpose_block(x, sx, y, sy): y[c][r] = x[r][c] for VEC_BLOCK rows and columns; rows are sx and sy apart */
 #ifndef FIRN_KERNELS_VEC_H
 #define FIRN_KERNELS_VEC_H
 
@@ -15,7 +15,8 @@
 #endif
 
 /* for each group of up to 16 of begin..end-1: starts at i, has n */
-#define EACH_GROUP(i, n, begin, end) for (int64_t i = (begin), n; n = (end)-i < 16 ? (end)-i : 16, i < (end); i += 16)
+#define EACH_GROUP(i, n, begin, end)                                                                                       \
+    for (int64_t i = (begin), i##_end = (end), n; n = i##_end - i < 16 ? i##_end - i : 16, i < i##_end; i += 16)
 
 static inline int64_t least(int64_t a, int64_t b) { return a < b ? a : b; }
 

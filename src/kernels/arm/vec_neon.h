@@ -131,7 +131,6 @@ LANES_INLINE void vd_store(double p[16], vd x)
     for (int i = 0; i < 8; i++) vst1q_f64(p + 2 * i, x.r[i]);
 }
 
-/* y[c][r] = x[r][c] for a block of VEC_BLOCK rows and columns, sx and sy apart. */
 enum { VEC_BLOCK = 4 };
 LANES_INLINE void vf_transpose_block(const float *x, int64_t sx, float *y, int64_t sy)
 {

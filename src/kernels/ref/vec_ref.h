@@ -7,56 +7,21 @@
 
 #include "vec.h"
 
-typedef struct vf {
-    float at[16];
-} vf;
-typedef struct vi {
-    uint32_t at[16];
-} vi;
-typedef struct vd {
-    double at[16];
-} vd;
+/* clang-format off */
+typedef struct vf { float at[16]; } vf;
+typedef struct vi { uint32_t at[16]; } vi;
+typedef struct vd { double at[16]; } vd;
 typedef uint32_t vm; /* bit i: lane i */
 
 #define EVERY_LANE for (int i = 0; i < 16; i++)
-#define FLOATS(name, value)                                                                                                \
-    LANES_INLINE vf name(vf a, vf b)                                                                                       \
-    {                                                                                                                      \
-        EVERY_LANE a.at[i] = value;                                                                                        \
-        return a;                                                                                                          \
-    }
-#define INTEGERS(name, value)                                                                                              \
-    LANES_INLINE vi name(vi a, vi b)                                                                                       \
-    {                                                                                                                      \
-        EVERY_LANE a.at[i] = value;                                                                                        \
-        return a;                                                                                                          \
-    }
-#define SHIFT(name, value)                                                                                                 \
-    LANES_INLINE vi name(vi a, int k)                                                                                      \
-    {                                                                                                                      \
-        EVERY_LANE a.at[i] = value;                                                                                        \
-        return a;                                                                                                          \
-    }
-#define TEST(name, type, value)                                                                                            \
-    LANES_INLINE vm name(type a, type b)                                                                                   \
-    {                                                                                                                      \
-        vm m = 0;                                                                                                          \
-        EVERY_LANE m |= (vm)(value) << i;                                                                                  \
-        return m;                                                                                                          \
-    }
+#define FLOATS(name, value) LANES_INLINE vf name(vf a, vf b) { EVERY_LANE a.at[i] = value; return a; }
+#define INTEGERS(name, value) LANES_INLINE vi name(vi a, vi b) { EVERY_LANE a.at[i] = value; return a; }
+#define SHIFT(name, value) LANES_INLINE vi name(vi a, int k) { EVERY_LANE a.at[i] = value; return a; }
+#define APART(name, k) LANES_INLINE vf name(vf a) { vf r; EVERY_LANE r.at[i] = a.at[i ^ k]; return r; }
+#define TEST(name, type, value) LANES_INLINE vm name(type a, type b) { vm m = 0; EVERY_LANE m |= (vm)(value) << i; return m; }
 
-LANES_INLINE vf vf_set(float x)
-{
-    vf r;
-    EVERY_LANE r.at[i] = x;
-    return r;
-}
-LANES_INLINE vf vf_load_n(const float *p, int64_t n)
-{
-    vf r = {{0}};
-    memcpy(r.at, p, (size_t)n * sizeof *p);
-    return r;
-}
+LANES_INLINE vf vf_set(float x) { vf r; EVERY_LANE r.at[i] = x; return r; }
+LANES_INLINE vf vf_load_n(const float *p, int64_t n) { vf r = {{0}}; memcpy(r.at, p, (size_t)n * sizeof *p); return r; }
 LANES_INLINE void vf_store_n(float *p, vf x, int64_t n) { memcpy(p, x.at, (size_t)n * sizeof *p); }
 FLOATS(vf_add, a.at[i] + b.at[i])
 FLOATS(vf_sub, a.at[i] - b.at[i])
@@ -64,53 +29,19 @@ FLOATS(vf_mul, a.at[i] * b.at[i])
 FLOATS(vf_div, a.at[i] / b.at[i])
 FLOATS(vf_max, a.at[i] > b.at[i] ? a.at[i] : b.at[i])
 FLOATS(vf_min, a.at[i] < b.at[i] ? a.at[i] : b.at[i])
-LANES_INLINE vf vf_fma(vf a, vf b, vf c)
-{
-    EVERY_LANE c.at[i] = fmaf(a.at[i], b.at[i], c.at[i]);
-    return c;
-}
-LANES_INLINE vf vf_sqrt(vf a)
-{
-    EVERY_LANE a.at[i] = sqrtf(a.at[i]);
-    return a;
-}
+LANES_INLINE vf vf_fma(vf a, vf b, vf c) { EVERY_LANE c.at[i] = fmaf(a.at[i], b.at[i], c.at[i]); return c; }
+LANES_INLINE vf vf_sqrt(vf a) { EVERY_LANE a.at[i] = sqrtf(a.at[i]); return a; }
+APART(vf_apart8, 8)
+APART(vf_apart4, 4)
+APART(vf_apart2, 2)
+APART(vf_apart1, 1)
 
-LANES_INLINE vi vi_set(uint32_t x)
-{
-    vi r;
-    EVERY_LANE r.at[i] = x;
-    return r;
-}
-LANES_INLINE vi vi_iota(void)
-{
-    vi r;
-    EVERY_LANE r.at[i] = (uint32_t)i;
-    return r;
-}
-LANES_INLINE vi vi_load_u8(const uint8_t *p)
-{
-    vi r;
-    EVERY_LANE r.at[i] = p[i];
-    return r;
-}
-LANES_INLINE vf vi_to_f(vi a)
-{
-    vf r;
-    EVERY_LANE r.at[i] = (float)(int32_t)a.at[i];
-    return r;
-}
-LANES_INLINE vf vi_as_f(vi a)
-{
-    vf r;
-    memcpy(&r, &a, sizeof r);
-    return r;
-}
-LANES_INLINE vi vf_as_i(vf a)
-{
-    vi r;
-    memcpy(&r, &a, sizeof r);
-    return r;
-}
+LANES_INLINE vi vi_set(uint32_t x) { vi r; EVERY_LANE r.at[i] = x; return r; }
+LANES_INLINE vi vi_iota(void) { vi r; EVERY_LANE r.at[i] = (uint32_t)i; return r; }
+LANES_INLINE vi vi_load_u8(const uint8_t *p) { vi r; EVERY_LANE r.at[i] = p[i]; return r; }
+LANES_INLINE vf vi_to_f(vi a) { vf r; EVERY_LANE r.at[i] = (float)(int32_t)a.at[i]; return r; }
+LANES_INLINE vf vi_as_f(vi a) { vf r; memcpy(&r, &a, sizeof r); return r; }
+LANES_INLINE vi vf_as_i(vf a) { vi r; memcpy(&r, &a, sizeof r); return r; }
 INTEGERS(vi_add, a.at[i] + b.at[i])
 INTEGERS(vi_sub, a.at[i] - b.at[i])
 INTEGERS(vi_mul, a.at[i] * b.at[i])
@@ -123,55 +54,30 @@ SHIFT(vi_sar, (a.at[i] >> k) | (a.at[i] >> 31 ? ~(~(uint32_t)0 >> k) : 0))
 
 TEST(vf_lt, vf, a.at[i] < b.at[i])
 TEST(vf_eq, vf, a.at[i] == b.at[i])
-LANES_INLINE vm vf_is_nan(vf a)
-{
-    vm m = 0;
-    EVERY_LANE m |= (vm)(a.at[i] != a.at[i]) << i;
-    return m;
-}
 TEST(vi_lt, vi, (int32_t)a.at[i] < (int32_t)b.at[i])
 TEST(vi_eq, vi, a.at[i] == b.at[i])
+LANES_INLINE vm vf_is_nan(vf a) { vm m = 0; EVERY_LANE m |= (vm)(a.at[i] != a.at[i]) << i; return m; }
 LANES_INLINE vm vm_or(vm a, vm b) { return a | b; }
 LANES_INLINE uint32_t vm_bits(vm m) { return m; }
 LANES_INLINE vm vm_from_bits(uint32_t bits) { return bits; }
-LANES_INLINE vf vf_select(vm m, vf a, vf b)
-{
-    EVERY_LANE b.at[i] = m >> i & 1 ? a.at[i] : b.at[i];
-    return b;
-}
-
-#define APART(name, k)                                                                                                     \
-    LANES_INLINE vf name(vf a)                                                                                             \
-    {                                                                                                                      \
-        vf r;                                                                                                              \
-        EVERY_LANE r.at[i] = a.at[i ^ k];                                                                                  \
-        return r;                                                                                                          \
-    }
-APART(vf_apart8, 8)
-APART(vf_apart4, 4)
-APART(vf_apart2, 2)
-APART(vf_apart1, 1)
+LANES_INLINE vf vf_select(vm m, vf a, vf b) { EVERY_LANE b.at[i] = m >> i & 1 ? a.at[i] : b.at[i]; return b; }
 
 LANES_INLINE vd vd_zero(void) { return (vd){{0}}; }
-LANES_INLINE vd vd_add_squares(vd sum, vf a)
-{
-    EVERY_LANE sum.at[i] += (double)a.at[i] * (double)a.at[i];
-    return sum;
-}
+LANES_INLINE vd vd_add_squares(vd sum, vf a) { EVERY_LANE sum.at[i] += (double)a.at[i] * (double)a.at[i]; return sum; }
 LANES_INLINE void vd_store(double p[16], vd a) { memcpy(p, &a, sizeof a); }
 
-/* y[c][r] = x[r][c] for a block of VEC_BLOCK rows and columns, sx and sy apart. */
 enum { VEC_BLOCK = 4 };
 LANES_INLINE void vf_transpose_block(const float *x, int64_t sx, float *y, int64_t sy)
 {
     for (int r = 0; r < VEC_BLOCK; r++)
         for (int c = 0; c < VEC_BLOCK; c++) memcpy(y + c * sy + r, x + r * sx + c, sizeof *y);
 }
+/* clang-format on */
 
 #undef EVERY_LANE
 #undef FLOATS
 #undef INTEGERS
 #undef SHIFT
-#undef TEST
 #undef APART
+#undef TEST
 #endif

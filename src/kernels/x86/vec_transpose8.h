@@ -6,7 +6,6 @@
 
 #include "vec.h"
 
-/* y[c][r] = x[r][c] for a block of VEC_BLOCK rows and columns, sx and sy apart. */
 enum { VEC_BLOCK = 8 };
 LANES_INLINE void vf_transpose_block(const float *x, int64_t sx, float *y, int64_t sy)
 {

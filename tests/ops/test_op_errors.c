@@ -1,0 +1,156 @@
+/* Every rule that an operator has: what breaks it, the status, and the words of the sentence. */
+#include <limits.h>
+#include <math.h>
+
+#include <firn/op.h>
+
+#include "support.h"
+
+typedef struct inputs {
+    firn_ctx *ctx;
+    firn_tensor *image, *rows, *labels, *bytes, *floats_of_labels; /* [N,3,8,8] [N,6] [N] U8, [N,6] U8, [N] */
+    firn_tensor *conv_w, *w, *six, *three, *four;
+} inputs;
+
+static inputs make_inputs(void)
+{
+    inputs in = {.ctx = test_ctx(NULL, 1, NULL)};
+    firn_model *m = firn_model_create(in.ctx);
+    const firn_init init = {0};
+    in.image = firn_input(m, "image", FIRN_F32, FIRN_SHAPE(FIRN_BATCH, 3, 8, 8));
+    in.rows = firn_input(m, "rows", FIRN_F32, FIRN_SHAPE(FIRN_BATCH, 6));
+    in.labels = firn_input(m, "labels", FIRN_U8, FIRN_SHAPE(FIRN_BATCH));
+    in.bytes = firn_input(m, "bytes", FIRN_U8, FIRN_SHAPE(FIRN_BATCH, 6));
+    in.floats_of_labels = firn_input(m, "floats", FIRN_F32, FIRN_SHAPE(FIRN_BATCH));
+    in.conv_w = firn_param(m, "conv_w", FIRN_SHAPE(4, 3, 3, 3), init);
+    in.w = firn_param(m, "w", FIRN_SHAPE(4, 6), init);
+    in.six = firn_param(m, "six", FIRN_SHAPE(6), init);
+    in.three = firn_param(m, "three", FIRN_SHAPE(3), init);
+    in.four = firn_param(m, "four", FIRN_SHAPE(4), init);
+    assert_non_null(in.four);
+    return in;
+}
+
+#define SHAPE_RULE(call, words) assert_refused(in.ctx, FIRN_ERR_SHAPE, call, words)
+#define DTYPE_RULE(call, words) assert_refused(in.ctx, FIRN_ERR_DTYPE, call, words)
+#define ARGUMENT_RULE(call, words) assert_refused(in.ctx, FIRN_ERR_ARGUMENT, call, words)
+
+static void products_refuse_what_does_not_fit(void **state)
+{
+    (void)state;
+    const inputs in = make_inputs();
+    SHAPE_RULE(firn_linear(in.image, in.w, NULL), "linear image [N, 3, 8, 8] w [4, 6]");
+    SHAPE_RULE(firn_linear(in.rows, in.six, NULL), "linear rows six [6]");
+    SHAPE_RULE(firn_linear(in.rows, in.w, in.six), "linear b row six");
+    SHAPE_RULE(firn_linear(in.rows, firn_reshape(in.w, FIRN_SHAPE(6, 4)), NULL), "features columns");
+    DTYPE_RULE(firn_linear(in.bytes, in.w, NULL), "linear bytes F32 firn_scale");
+
+    SHAPE_RULE(firn_conv2d(in.rows, in.conv_w, NULL, NULL), "conv2d rows four dimensions");
+    SHAPE_RULE(firn_conv2d(in.image, in.w, NULL, NULL), "conv2d w four dimensions");
+    SHAPE_RULE(firn_conv2d(in.image, in.conv_w, in.six, NULL), "conv2d b output channel");
+    SHAPE_RULE(firn_conv2d(in.image, in.conv_w, NULL, &(firn_conv2d_attr){.groups = 3}), "conv2d channels groups");
+    SHAPE_RULE(firn_conv2d(in.image, in.conv_w, NULL, &(firn_conv2d_attr){.dilation = 4}), "conv2d kernel larger");
+    ARGUMENT_RULE(firn_conv2d(in.image, in.conv_w, NULL, &(firn_conv2d_attr){.stride = -1}), "conv2d stride");
+    ARGUMENT_RULE(firn_conv2d(in.image, in.conv_w, NULL, &(firn_conv2d_attr){.pad = INT_MIN}), "conv2d pad");
+    ARGUMENT_RULE(firn_conv2d(in.image, in.conv_w, NULL, &(firn_conv2d_attr){.dilation = -7}), "conv2d dilation");
+    ARGUMENT_RULE(firn_conv2d(in.image, in.conv_w, NULL, &(firn_conv2d_attr){.groups = -7}), "conv2d groups");
+    SHAPE_RULE(firn_conv2d(in.image, in.conv_w, NULL, &(firn_conv2d_attr){.dilation = INT_MAX}), "conv2d kernel");
+    assert_non_null(firn_conv2d(in.image, in.conv_w, in.four, &(firn_conv2d_attr){.stride = INT_MAX}));
+    firn_ctx_destroy(in.ctx);
+}
+
+static void pools_refuse_what_does_not_fit(void **state)
+{
+    (void)state;
+    const inputs in = make_inputs();
+    SHAPE_RULE(firn_max_pool2d(in.rows, 2, 0), "max_pool2d rows four dimensions");
+    SHAPE_RULE(firn_max_pool2d(in.image, 9, 0), "max_pool2d window larger");
+    ARGUMENT_RULE(firn_max_pool2d(in.image, 0, 0), "max_pool2d size");
+    ARGUMENT_RULE(firn_max_pool2d(in.image, -2, 0), "max_pool2d size");
+    ARGUMENT_RULE(firn_max_pool2d(in.image, 2, -1), "max_pool2d stride");
+    SHAPE_RULE(firn_avg_pool2d(in.image, INT_MAX, 0), "avg_pool2d window");
+    ARGUMENT_RULE(firn_avg_pool2d(in.image, 0, 2), "avg_pool2d size");
+    SHAPE_RULE(firn_global_avg_pool2d(in.rows), "global_avg_pool2d rows four");
+    DTYPE_RULE(firn_max_pool2d(firn_reshape(in.bytes, FIRN_SHAPE(FIRN_BATCH, 1, 2, 3)), 2, 0), "max_pool2d F32");
+    firn_tensor *large = firn_input(firn_tensor_model(in.rows), "large", FIRN_F32, FIRN_SHAPE(FIRN_BATCH, 1, 300, 300));
+    SHAPE_RULE(firn_max_pool2d(large, 257, 0), "max_pool2d 256");
+    assert_non_null(firn_max_pool2d(large, 256, 1));
+    firn_ctx_destroy(in.ctx);
+}
+
+static void elementwise_operators_refuse_what_does_not_fit(void **state)
+{
+    (void)state;
+    const inputs in = make_inputs();
+    DTYPE_RULE(firn_relu(in.bytes), "relu bytes F32");
+    DTYPE_RULE(firn_add(in.rows, in.bytes), "add bytes F32");
+    SHAPE_RULE(firn_add(in.rows, in.floats_of_labels), "add rows floats equal");
+    SHAPE_RULE(firn_add(in.rows, in.six), "add equal");
+    ARGUMENT_RULE(firn_dropout(in.rows, 1.0f), "dropout p below 1");
+    ARGUMENT_RULE(firn_dropout(in.rows, -0.1f), "dropout p");
+    ARGUMENT_RULE(firn_dropout(in.rows, NAN), "dropout p");
+    DTYPE_RULE(firn_dropout(in.labels, 0.5f), "dropout labels");
+    SHAPE_RULE(firn_softmax(in.image), "softmax image firn_reshape");
+    SHAPE_RULE(firn_softmax(in.floats_of_labels), "softmax floats batch");
+    DTYPE_RULE(firn_softmax(in.bytes), "softmax bytes");
+    SHAPE_RULE(firn_reshape(in.rows, FIRN_SHAPE(FIRN_BATCH, 7)), "reshape rows elements");
+    SHAPE_RULE(firn_reshape(in.rows, FIRN_SHAPE(2, 3)), "reshape batch front");
+    SHAPE_RULE(firn_reshape(in.six, FIRN_SHAPE(FIRN_BATCH, 6)), "reshape six");
+    ARGUMENT_RULE(firn_reshape(in.rows, (firn_shape){.rank = 99}), "reshape dimensions");
+    ARGUMENT_RULE(firn_reshape(in.rows, (firn_shape){.rank = -2}), "reshape dimensions");
+    ARGUMENT_RULE(firn_flatten(in.image, 0), "flatten image axis 0 1..3");
+    ARGUMENT_RULE(firn_flatten(in.image, 4), "flatten image axis 4");
+    firn_ctx_destroy(in.ctx);
+}
+
+static void losses_and_norms_refuse_what_does_not_fit(void **state)
+{
+    (void)state;
+    const inputs in = make_inputs();
+    SHAPE_RULE(firn_cross_entropy(in.image, in.labels, NULL), "cross_entropy logits [N, C]");
+    SHAPE_RULE(firn_cross_entropy(in.rows, in.bytes, NULL), "cross_entropy labels [N]");
+    DTYPE_RULE(firn_cross_entropy(in.rows, in.floats_of_labels, NULL), "cross_entropy labels U8 I32");
+    DTYPE_RULE(firn_cross_entropy(in.bytes, in.labels, NULL), "cross_entropy F32");
+    ARGUMENT_RULE(firn_cross_entropy(in.rows, in.labels, &(firn_cross_entropy_attr){.label_smoothing = 1}),
+                  "label_smoothing");
+    ARGUMENT_RULE(firn_cross_entropy(in.rows, in.labels, &(firn_cross_entropy_attr){.label_smoothing = -1}),
+                  "label_smoothing");
+    SHAPE_RULE(firn_mse(in.rows, in.floats_of_labels), "mse target equal");
+    DTYPE_RULE(firn_mse(in.rows, in.bytes), "mse F32");
+    firn_tensor *const six = in.six, *const three = in.three;
+    SHAPE_RULE(firn_batch_norm(in.floats_of_labels, six, six, six, six, NULL), "batch_norm [N, C]");
+    SHAPE_RULE(firn_batch_norm(in.rows, six, three, six, six, NULL), "batch_norm one element channel");
+    SHAPE_RULE(firn_batch_norm(in.image, three, three, three, six, NULL), "batch_norm one element channel");
+    DTYPE_RULE(firn_batch_norm(in.bytes, six, six, six, six, NULL), "batch_norm F32");
+    ARGUMENT_RULE(firn_batch_norm(in.rows, six, six, six, six, &(firn_batch_norm_attr){.eps = -1}), "batch_norm eps");
+    ARGUMENT_RULE(firn_batch_norm(in.rows, six, six, six, six, &(firn_batch_norm_attr){.momentum = 1.5f}),
+                  "batch_norm momentum");
+    firn_ctx_destroy(in.ctx);
+}
+
+static void null_in_gives_null_out_without_a_new_message(void **state)
+{
+    (void)state;
+    const inputs in = make_inputs();
+    assert_null(firn_relu(NULL));
+    assert_null(firn_linear(in.rows, NULL, NULL));
+    assert_null(firn_conv2d(NULL, in.conv_w, NULL, NULL));
+    assert_null(firn_flatten(NULL, 1));
+    assert_null(firn_reshape(NULL, FIRN_SCALAR));
+    assert_null(firn_cross_entropy(in.rows, NULL, NULL));
+    assert_null(firn_batch_norm(in.rows, in.six, in.six, NULL, in.six, NULL));
+    assert_int_equal(firn_last_error(in.ctx), FIRN_OK);
+    firn_ctx_destroy(in.ctx);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(products_refuse_what_does_not_fit),
+        cmocka_unit_test(pools_refuse_what_does_not_fit),
+        cmocka_unit_test(elementwise_operators_refuse_what_does_not_fit),
+        cmocka_unit_test(losses_and_norms_refuse_what_does_not_fit),
+        cmocka_unit_test(null_in_gives_null_out_without_a_new_message),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
