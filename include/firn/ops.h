@@ -35,11 +35,11 @@ FIRN_API firn_tensor *firn_conv2d(firn_tensor *x, firn_tensor *w, firn_tensor *b
 
 /* Largest element of each size x size window, windows `stride` apart, no padding; incomplete windows are left out.
  *   x       [N, C, H, W] F32, H and W at least size
- *   size    at least 1
+ *   size    1 to 256
  *   stride  zero: size
- * Gives     [N, C, (H - size)/stride + 1, (W - size)/stride + 1]
+ * Gives     [N, C, (H - size)/stride + 1, (W - size)/stride + 1]; NaN if one is in the window
  * Grad      dx gets dy at the first largest element: reads the position saved (2 bits an output for 2x2/2 windows,
- *           else 1 or 2 bytes) */
+ *           with C rounded up to 8; else 1 or 2 bytes) */
 FIRN_API firn_tensor *firn_max_pool2d(firn_tensor *x, int size, int stride);
 
 /* Mean of each window; arguments and shape as firn_max_pool2d. Grad: dx = dy / (size*size), reads nothing. */
@@ -72,7 +72,8 @@ FIRN_API firn_tensor *firn_flatten(firn_tensor *x, int axis);
  * Grad      dx = dy times the same mask, drawn again from (seed, step, node, element): reads nothing */
 FIRN_API firn_tensor *firn_dropout(firn_tensor *x, float p);
 
-/* Softmax over the last dimension: y_c = exp(x_c - max) / sum exp(x - max). x: rank 1 or more, F32.
+/* Softmax over the last dimension: y_c = exp(x_c - max) / sum exp(x - max).
+ *   x       F32, any rank but 4 (reshape images first), with a last dimension that is not the batch
  * Grad      dx = y * (dy - sum(dy * y)): reads y */
 FIRN_API firn_tensor *firn_softmax(firn_tensor *x);
 

@@ -8,7 +8,8 @@
 #ifndef FIRN_KERNELS_VEC_H
 #define FIRN_KERNELS_VEC_H
 
-#if defined(__GNUC__)
+#if defined(LANES_INLINE) /* vec_ref.h may have its own */
+#elif defined(__GNUC__)
 #define LANES_INLINE static inline __attribute__((always_inline, unused))
 #else
 #define LANES_INLINE static inline
