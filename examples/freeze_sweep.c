@@ -24,8 +24,7 @@ static const char usage[] =
     "  --help         this text\n"
     "Exit status: 0 done, 1 failed, 2 wrong usage.\n";
 
-/* The few images are seen so many times as often: a pass over them is a single step. */
-enum { SIZES = 2, MOST_SEEDS = CHART_DOTS / HALVES, FEW_PASSES = 20 };
+enum { SIZES = 2, MOST_SEEDS = CHART_DOTS / HALVES };
 static const char *const half_names[HALVES] = {"0-4", "5-9"};
 static const char *const mode_names[MODES] = {"fine-tuned", "frozen", "frozen-uncached"};
 
@@ -41,8 +40,8 @@ typedef struct sweep {
     digits train, test;
     setting setting;
     int base_images, base_epochs, images[SIZES]; /* a class */
+    int passes[SIZES];                           /* a pass over the few images is a single step: they get more */
     result results[SIZES][HALVES][MODES][LAYERS + 1][MOST_SEEDS];
-    double base_accuracy[HALVES][MOST_SEEDS]; /* on its own digits */
     FILE *csv, *svg;
 } sweep;
 
@@ -103,11 +102,13 @@ static void choose_sizes(sweep *s)
     const bool quick = s->opt.quick;
     if (s->opt.seeds == 0) s->opt.seeds = quick ? 1 : 3;
     if (s->opt.epochs == 0) s->opt.epochs = quick ? 1 : 5;
-    s->base_images = quick ? 40 : 3000;
+    s->base_images = quick ? 20 : 3000;
     s->base_epochs = quick ? 1 : 2;
     s->images[0] = quick ? 2 : 10;
-    s->images[1] = quick ? 20 : 400;
-    s->setting = (setting){&s->train, &s->test, quick ? 100 : SIZE_MAX, s->opt.threads};
+    s->images[1] = quick ? 10 : 400;
+    s->passes[0] = s->opt.epochs * (quick ? 2 : 20);
+    s->passes[1] = s->opt.epochs;
+    s->setting = (setting){&s->train, &s->test, quick ? 40 : SIZE_MAX, s->opt.threads};
 }
 
 /* ---- the runs ---- */
@@ -134,7 +135,7 @@ static firn_status run_one(sweep *s, int size, const transfer *t, int seed)
 static firn_status run_depths(sweep *s, int size, transfer t, int seed)
 {
     t.per_class = s->images[size];
-    t.epochs = s->opt.epochs * (size == 0 ? FEW_PASSES : 1);
+    t.epochs = s->passes[size];
     for (t.depth = 0; t.depth <= LAYERS; t.depth++)
         for (int mode = 0; mode < (t.depth > 0 ? MODES : 1); mode++) {
             t.mode = (transfer_mode)mode;
@@ -259,7 +260,7 @@ static void draw(const sweep *s)
              s->opt.seeds, s->opt.seeds > 1 ? "s" : "");
     snprintf(notes[1], sizeof notes[1],
              "Adam, rate 0.002, batch 50, %d passes over the many images, %d over the few. After Yosinski et al. 2014.",
-             s->opt.epochs, FEW_PASSES * s->opt.epochs);
+             s->opt.epochs, s->passes[0]);
     for (int i = 1; i <= LAYERS; i++) c.x[i] = layer_names[i - 1];
     for (int half = HALVES - 1; half >= 0; half--)
         for (int size = 0; size < SIZES; size++) {

@@ -150,7 +150,7 @@ static void a_quick_run_writes_a_table_and_a_chart(void **state)
     run_program(PROGRAM, "--quick --epochs 2 --threads 1 --csv sweep.csv --svg sweep.svg", &r);
     assert_string_equal(r.err, "");
     assert_int_equal(r.status, 0);
-    assert_non_null(strstr(r.out, "20 images a class"));
+    assert_non_null(strstr(r.out, "10 images a class"));
     check_table(read_text("sweep.csv"));
     const char *svg = read_text("sweep.svg");
     assert_true(is_xml(svg));
