@@ -1,5 +1,8 @@
+#define _POSIX_C_SOURCE 200809L /* a pipe and the environment, for what counts as a terminal */
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "support.h"
 
@@ -57,6 +60,77 @@ static void a_file_gets_a_line_an_epoch_and_nothing_else(void **state)
         "epoch 2/2  loss 1.0000  0.50 s, 4000 samples/s from cached features\n");
 }
 
+/* A pipe cannot be positioned: like a terminal. */
+static const char *piped(const firn_progress *p, const char *term, const char *ci)
+{
+    static char text[512];
+    int ends[2];
+    assert_int_equal(pipe(ends), 0);
+    if (term != NULL)
+        setenv("TERM", term, 1);
+    else
+        unsetenv("TERM");
+    if (ci != NULL)
+        setenv("CI", ci, 1);
+    else
+        unsetenv("CI");
+    FILE *f = fdopen(ends[1], "w");
+    assert_int_equal(firn_progress_bar(p, f), 0);
+    fclose(f);
+    const ssize_t n = read(ends[0], text, sizeof text - 1);
+    assert_true(n >= 0);
+    text[n] = '\0';
+    close(ends[0]);
+    return text;
+}
+
+static void a_terminal_gets_a_bar_with_the_time_left(void **state)
+{
+    (void)state;
+    firn_progress p = {.epoch = 1,
+                       .epochs = 2,
+                       .step = 30,
+                       .steps = 100,
+                       .loss = 0.5f,
+                       .accuracy = NAN,
+                       .val_loss = NAN,
+                       .val_accuracy = NAN,
+                       .seconds = 3,
+                       .samples_per_second = 1280};
+    assert_string_equal(piped(&p, "xterm", NULL),
+                        "\repoch 1/2 [#########.....................]  loss 0.5000  1280/s  ETA 17 s   ");
+    p.seconds = 60;
+    assert_non_null(strstr(piped(&p, "xterm", NULL), "ETA 5:40 min "));
+    p.seconds = 3000;
+    assert_non_null(strstr(piped(&p, "xterm", NULL), "ETA 4:43:20 h "));
+    p.seconds = 1e30;
+    assert_non_null(strstr(piped(&p, "xterm", NULL), " h "));
+    p.epoch_end = true;
+    p.step = 100;
+    assert_non_null(strstr(piped(&p, "xterm", NULL), "\repoch 1/2  loss 0.5000"));
+}
+
+static void a_log_gets_no_bar(void **state)
+{
+    (void)state;
+    const firn_progress p = {.epoch = 1, .epochs = 2, .step = 1, .steps = 2, .loss = 1};
+    assert_string_equal(piped(&p, NULL, NULL), "");
+    assert_string_equal(piped(&p, "", NULL), "");
+    assert_string_equal(piped(&p, "dumb", NULL), "");
+    assert_string_equal(piped(&p, "xterm", "true"), "");
+}
+
+static void a_long_epoch_draws_a_hundred_bars(void **state)
+{
+    (void)state;
+    int drawn = 0;
+    for (size_t step = 1; step < 5000; step++) {
+        const firn_progress p = {.epoch = 1, .epochs = 1, .step = step, .steps = 5000, .loss = 1};
+        drawn += *piped(&p, "xterm", NULL) != '\0';
+    }
+    assert_int_equal(drawn, 99);
+}
+
 static void nothing_to_write_to_is_no_crash(void **state)
 {
     (void)state;
@@ -69,6 +143,9 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_file_gets_a_line_an_epoch_and_nothing_else),
+        cmocka_unit_test(a_terminal_gets_a_bar_with_the_time_left),
+        cmocka_unit_test(a_log_gets_no_bar),
+        cmocka_unit_test(a_long_epoch_draws_a_hundred_bars),
         cmocka_unit_test(nothing_to_write_to_is_no_crash),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
