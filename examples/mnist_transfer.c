@@ -59,25 +59,29 @@ typedef struct job {
 
 /* ---- command line ---- */
 
-static bool parse_number(const char *text, int *out)
+static bool parse_number(const char *text, int most, int *out)
 {
     char *end;
     const long value = strtol(text, &end, 10);
     *out = (int)value;
-    return end != text && *end == '\0' && value >= 1 && value <= 1000000;
+    return end != text && *end == '\0' && value >= 1 && value <= most;
 }
 
 static bool parse(int argc, char **argv, options *opt)
 {
     const struct {
         const char *name, **text;
-        int *number;
+        int *number, most;
         bool *flag;
     } known[] = {
-        {"--data", .text = &opt->data},         {"--freeze", .text = &opt->freeze},
-        {"--epochs", .number = &opt->epochs},   {"--batch", .number = &opt->batch},
-        {"--threads", .number = &opt->threads}, {"--seed", .number = &opt->seed},
-        {"--no-cache", .flag = &opt->no_cache}, {"--quiet", .flag = &opt->quiet},
+        {"--data", .text = &opt->data},
+        {"--freeze", .text = &opt->freeze},
+        {"--epochs", .number = &opt->epochs, .most = 1000000},
+        {"--batch", .number = &opt->batch, .most = 1000000},
+        {"--threads", .number = &opt->threads, .most = FIRN_MAX_THREADS},
+        {"--seed", .number = &opt->seed, .most = 1000000},
+        {"--no-cache", .flag = &opt->no_cache},
+        {"--quiet", .flag = &opt->quiet},
         {"--help", .flag = &opt->help},
     };
     for (int i = 1; i < argc; i++) {
@@ -97,8 +101,9 @@ static bool parse(int argc, char **argv, options *opt)
         }
         if (known[k].text)
             *known[k].text = argv[i];
-        else if (!parse_number(argv[i], known[k].number)) {
-            fprintf(stderr, "mnist_transfer: %s needs a whole number from 1 on, not '%s'\n", known[k].name, argv[i]);
+        else if (!parse_number(argv[i], known[k].most, known[k].number)) {
+            fprintf(stderr, "mnist_transfer: %s needs a whole number from 1 to %d, not '%s'\n", known[k].name,
+                    known[k].most, argv[i]);
             return false;
         }
     }
@@ -377,7 +382,8 @@ static firn_status run(job *j)
     firn_status st = load_data(j);
     if (st != FIRN_OK) return st;
     build(j);
-    st = pretrain(j);
+    st = firn_select(j->model, j->opt.freeze, NULL, NULL); /* a mistake in it should not show only after pretraining */
+    if (st == FIRN_OK) st = pretrain(j);
     if (st == FIRN_OK) st = finetune(j);
     if (st == FIRN_OK) print_summary(j);
     if (st == FIRN_OK && (fflush(stdout) != 0 || ferror(stdout)))
