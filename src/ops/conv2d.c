@@ -51,10 +51,9 @@ static firn_status conv2d_shape(firn_op_build *b)
     if (v.n < 0) return FIRN_OK;
     b->prepared_bytes = firn__conv_packed_bytes(b->ctx, &v, b->want & 1);
     if (b->prepared_bytes == 0) return firn_op_fail(b, FIRN_ERR_MEMORY, "the sizes are too large for this machine");
-    st = b->want & 4 ? firn__op_reserve_norm(b, v.n, v.oh * v.ow, v.o) : FIRN_OK;
-    const size_t products = firn__conv_scratch_bytes(b->ctx, &v, b->want & 1, b->want & 2);
-    if (products > b->scratch_bytes) b->scratch_bytes = products; /* one after the other */
-    return st;
+    b->scratch_bytes = firn__conv_scratch_bytes(b->ctx, &v, b->want & 1, b->want & 6); /* for one pass after the other */
+    if (b->scratch_bytes == 0) return firn_op_fail(b, FIRN_ERR_MEMORY, "the sizes are too large for this machine");
+    return FIRN_OK;
 }
 
 static void conv2d_prepare(const firn_op_run *r)
@@ -94,9 +93,8 @@ static void conv2d_backward(const firn_op_run *r)
     const firn__conv_args v = conv_args(r->attr, r->in[0].shape, r->in[1].shape);
     const firn__crew crew = firn__op_crew(r);
     if (r->din[0].data != NULL) firn__conv_dx(crew, &v, r->dout->data, r->prepared, r->din[0].data, r->scratch);
-    if (r->din[1].data != NULL) firn__conv_dw(crew, &v, r->in[0].data, r->dout->data, r->din[1].data, NULL, r->scratch);
-    if (r->din[2].data != NULL)
-        firn__vector_column_sums(crew, v.n * v.oh * v.ow, v.o, r->dout->data, r->scratch, r->din[2].data);
+    if (r->din[1].data != NULL || r->din[2].data != NULL)
+        firn__conv_dw(crew, &v, r->in[0].data, r->dout->data, r->din[1].data, r->din[2].data, r->scratch);
 }
 
 static uint64_t conv2d_flops(const firn_op_build *b, int grad_of)
