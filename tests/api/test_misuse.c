@@ -421,7 +421,7 @@ static void trainers(void **state)
     uint32_t rows[ROWS];
     firn_dataset a, b;
     assert_int_equal(firn_dataset_split(&data, 1.5, 1, rows, &a, &b), FIRN_ERR_ARGUMENT);
-    assert_int_equal(firn_dataset_split(&data, NAN, 1, rows, &a, &b), FIRN_ERR_ARGUMENT);
+    assert_int_equal(firn_dataset_split(&data, (double)NAN, 1, rows, &a, &b), FIRN_ERR_ARGUMENT);
     assert_int_equal(firn_dataset_split(NULL, 0.5, 1, rows, &a, &b), FIRN_ERR_ARGUMENT);
     cases += 3;
 

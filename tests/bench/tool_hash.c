@@ -1,5 +1,6 @@
 /* tool_hash: one hash of the weights of each net of the benchmarks after a few steps.
  *   tool_hash [--isa NAME] [--threads N] [--net NAME] [--steps N] [--batch N]
+ * 50 steps of 4 samples if nothing else is said, so that an emulator gets through; --batch 0: the batch of the benchmarks.
  * The lines must be the same for every instruction set, number of threads, compiler and machine. */
 #include <inttypes.h>
 #include <stdlib.h>
@@ -11,7 +12,7 @@ int main(int argc, char **argv)
 {
     firn_ctx_options how = {.threads = 1};
     const char *only = NULL;
-    int steps = 50, batch = 0;
+    int steps = 50, batch = 4;
     for (int i = 1; i < argc; i += 2) {
         const char *value = i + 1 < argc ? argv[i + 1] : "";
         if (strcmp(argv[i], "--isa") == 0)
