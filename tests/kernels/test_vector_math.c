@@ -25,8 +25,8 @@ static double true_value(enum firn__math f, double x)
 /* How far got is from want, in steps between floats there; infinite where one of them is special in another way. */
 static double steps_apart(float got, double want)
 {
-    if (isnan(want)) return isnan(got) ? 0 : INFINITY;
-    if (isinf((float)want) || isinf(got)) return got == (float)want ? 0 : INFINITY;
+    if (isnan(want)) return isnan(got) ? 0 : (double)INFINITY;
+    if (isinf((float)want) || isinf(got)) return got == (float)want ? 0 : (double)INFINITY;
     int exponent;
     frexp(want, &exponent);
     return fabs((double)got - want) / ldexp(1, (exponent < -125 ? -125 : exponent) - 24);
