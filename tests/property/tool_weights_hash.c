@@ -32,7 +32,7 @@ static int print_hash(const net_row *row, const char *frozen)
     for (size_t i = 0; i < sizeof isas / sizeof *isas; i++) {
         for (int threads = 1; threads <= 3; threads++) {
             const firn_status st = train_once(row, frozen, threads, isas[i], &hash);
-            if (st == FIRN_ERR_ARGUMENT) break; /* not this CPU's */
+            if (st == FIRN_ERR_ISA) break; /* not this CPU's */
             if (st != FIRN_OK) return 1;
             if (runs++ == 0) first = hash;
             if (hash == first) continue;
