@@ -129,6 +129,7 @@ static void a_resumed_run_equals_the_uninterrupted_one(void **state)
             }
     }
     remove("firn_cp_whole");
+    remove("firn_cp_whole.1");
     remove("firn_cp_stop");
     remove("firn_cp_stop.1");
     remove("firn_cp_resumed");
@@ -495,8 +496,8 @@ static void every_allocation_may_fail(void **state)
         assert_false(file_exists("firn_cp_saved.tmp"));
     }
     rig_free(&r);
-    static const char *const left[] = {"firn_cp_memory", "firn_cp_before", "firn_cp_before.1", "firn_cp_weights",
-                                       "firn_cp_fresh",  "firn_cp_saved",  "firn_cp_saved.1"};
+    static const char *const left[] = {"firn_cp_memory",  "firn_cp_memory.1", "firn_cp_before", "firn_cp_before.1",
+                                       "firn_cp_weights", "firn_cp_fresh",    "firn_cp_saved",  "firn_cp_saved.1"};
     for (size_t i = 0; i < sizeof left / sizeof *left; i++) remove(left[i]);
 }
 
