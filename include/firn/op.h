@@ -88,7 +88,8 @@ struct firn_op {
 
     /* The rest is optional (NULL). */
     /* Fills r->prepared from named tensors among the inputs (packed weights). Runs before forward whenever one of them
-     * has changed since: each step for trained weights, once for frozen ones. */
+     * has changed since: each step for trained weights, once for frozen ones. With prepared_bytes 0 it is not called, and
+     * r->prepared is NULL. */
     void (*prepare)(const firn_op_run *r);
     /* The operator that does this one's work under b's mode and mask (dropout in evaluation is a view). Same inputs,
      * attributes and shapes. NULL result: this one. */

@@ -3,8 +3,7 @@
  *   vf_max(a, b) is a > b ? a : b and vf_min(a, b) is a < b ? a : b, NaN included: the second where either is NaN
  *   _n   the first n lanes, 0 <= n <= 16; loads fill the others with zero, stores leave memory alone
  *   vf_apart8, 4, 2, 1: lane i holds what lane i xor 8, 4, 2, 1 held
- *   shifts by a constant: shr logical, sar arithmetic
- *   vf_transpose_block(x, sx, y, sy): y[c][r] = x[r][c] for VEC_BLOCK rows and columns; rows are sx and sy apart */
+ *   shifts by a constant: shr logical, sar arithmetic */
 #ifndef FIRN_KERNELS_VEC_H
 #define FIRN_KERNELS_VEC_H
 

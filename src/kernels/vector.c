@@ -43,6 +43,42 @@ static vector_job plan_job(firn__crew crew, int64_t count, int64_t work, const v
 FIRN__VECTOR_MAP(FIRN_X)
 #undef FIRN_X
 
+typedef struct transpose_job {
+    const firn__transpose_args *args;
+    const firn__tiles *tiles;
+    int64_t count, parts;
+} transpose_job;
+
+static void turn(const firn__tiles *tiles, const firn__transpose_args *a, const unsigned char *x, unsigned char *y)
+{
+    const int64_t rows = a->rows, columns = a->columns;
+    if (a->dtype != FIRN_U8 && tiles != NULL) {
+        tiles->transpose(rows, columns, rows, (const float *)(const void *)x, columns, (float *)(void *)y, rows);
+        return;
+    }
+    for (int64_t c = 0; c < columns; c++)
+        for (int64_t r = 0; r < rows; r++)
+            if (a->dtype == FIRN_U8)
+                y[c * rows + r] = x[r * columns + c];
+            else
+                memcpy(y + 4 * (c * rows + r), x + 4 * (r * columns + c), 4);
+}
+
+static void transpose_part(void *arg, int64_t part, int worker)
+{
+    (void)worker;
+    const transpose_job *j = arg;
+    const int64_t bytes = j->args->rows * j->args->columns * (j->args->dtype == FIRN_U8 ? 1 : 4);
+    for (int64_t i = j->count * part / j->parts; i < j->count * (part + 1) / j->parts; i++)
+        turn(j->tiles, j->args, (const unsigned char *)j->args->x + i * bytes, (unsigned char *)j->args->y + i * bytes);
+}
+
+void firn__vector_transpose(firn__crew crew, int64_t count, const firn__transpose_args *a)
+{
+    const int64_t parts = plan_job(crew, count, a->rows * a->columns, a).parts;
+    firn__parallel(crew, parts, transpose_part, &(transpose_job){a, crew.ctx->kernels->tiles, count, parts});
+}
+
 int64_t firn__vector_where_bytes(const firn__pool_args *v)
 {
     const int64_t outputs = v->oh * v->ow, window = v->kh * v->kw;

@@ -111,13 +111,6 @@ typedef struct firn__pool_args {
  * windows are too large (more than 65536 elements). */
 int64_t firn__vector_where_bytes(const firn__pool_args *v);
 
-typedef struct firn__transpose_args { /* [rows, columns] to [columns, rows]; not in place */
-    int64_t rows, columns;
-    firn_dtype dtype;
-    const void *x;
-    void *y;
-} firn__transpose_args;
-
 /* ---- rows of `columns` floats ---- */
 typedef struct firn__softmax_args { /* in place */
     int64_t columns;
@@ -194,7 +187,6 @@ typedef struct firn__norm_sums_args {
     X(max_pool_grad, pool, a->h * a->w * a->c)                                                                             \
     X(avg_pool, pool, a->h * a->w * a->c)                                                                                  \
     X(avg_pool_grad, pool, a->h * a->w * a->c)                                                                             \
-    X(transpose, transpose, a->rows * a->columns)                                                                          \
     X(softmax, softmax, 8 * a->columns)                                                                                    \
     X(softmax_grad, softmax_grad, 4 * a->columns)                                                                          \
     X(cross_entropy, cross_entropy, 8 * a->columns)                                                                        \
@@ -219,6 +211,15 @@ extern const firn__vector_kernels firn__vector_ref, firn__vector_avx2, firn__vec
 #define FIRN_X(name, type, work) void firn__vector_##name(firn__crew crew, int64_t count, const firn__##type##_args *a);
 FIRN__VECTOR_MAP(FIRN_X)
 #undef FIRN_X
+
+/* An item is one matrix: [rows, columns] to [columns, rows]; not in place. */
+typedef struct firn__transpose_args {
+    int64_t rows, columns;
+    firn_dtype dtype;
+    const void *x;
+    void *y;
+} firn__transpose_args;
+void firn__vector_transpose(firn__crew crew, int64_t count, const firn__transpose_args *a);
 
 /* Sum of (x - minus)^2 in double (minus NULL: of x^2). Not finite exactly if an element is not (or a difference). */
 double firn__vector_sum_of_squares(firn__crew crew, int64_t n, const float *x, const float *minus);

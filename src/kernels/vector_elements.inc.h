@@ -102,32 +102,6 @@ static void relu_grad(const firn__relu_grad_args *a, int64_t begin, int64_t end)
     }
 }
 
-static void transpose_bytes(const firn__transpose_args *a, const uint8_t *x, uint8_t *y)
-{
-    for (int64_t c = 0; c < a->columns; c++)
-        for (int64_t r = 0; r < a->rows; r++) y[c * a->rows + r] = x[r * a->columns + c];
-}
-
-static void transpose(const firn__transpose_args *a, int64_t begin, int64_t end)
-{
-    const int64_t rows = a->rows, columns = a->columns, per = rows * columns;
-    for (int64_t s = begin; s < end; s++) {
-        if (a->dtype == FIRN_U8) {
-            transpose_bytes(a, (const uint8_t *)a->x + s * per, (uint8_t *)a->y + s * per);
-            continue;
-        }
-        const float *x = (const float *)a->x + s * per; /* four bytes, moved as they are */
-        float *y = (float *)a->y + s * per;
-        const int64_t block = VEC_BLOCK, whole_rows = rows - rows % block, whole_columns = columns - columns % block;
-        for (int64_t r = 0; r < whole_rows; r += block)
-            for (int64_t c = 0; c < whole_columns; c += block)
-                vf_transpose_block(x + r * columns + c, columns, y + c * rows + r, rows);
-        for (int64_t r = 0; r < rows; r++)
-            for (int64_t c = r < whole_rows ? whole_columns : 0; c < columns; c++)
-                memcpy(y + c * rows + r, x + r * columns + c, sizeof *y);
-    }
-}
-
 /* A bitmap of two bytes for each group of 16, then the floats with a bit set. A whole group may be stored at a time:
  * what is behind its last float is inside the bound, and written again or left over. */
 static size_t pack(int64_t n, const float *x, unsigned char *packed)

@@ -110,25 +110,15 @@ LANES_INLINE float vf_first(vf x)
 
 static void math(const firn__math_args *a, int64_t begin, int64_t end)
 {
+    const enum firn__math f = a->function;
     EACH_GROUP(i, n, begin, end)
     {
         const vf x = vf_load_n(a->x + i, n);
-        switch (a->function) {
-        case FIRN__EXP:
-            vf_store_n(a->y + i, vf_exp(x), n);
-            break;
-        case FIRN__LOG:
-            vf_store_n(a->y + i, vf_log(x), n);
-            break;
-        case FIRN__TANH:
-            vf_store_n(a->y + i, vf_tanh(x), n);
-            break;
-        case FIRN__ERF:
-            vf_store_n(a->y + i, vf_erf(x), n);
-            break;
-        case FIRN__SIGMOID:
-            vf_store_n(a->y + i, vf_sigmoid(x), n);
-            break;
-        }
+        const vf y = f == FIRN__EXP    ? vf_exp(x)
+                     : f == FIRN__LOG  ? vf_log(x)
+                     : f == FIRN__TANH ? vf_tanh(x)
+                     : f == FIRN__ERF  ? vf_erf(x)
+                                       : vf_sigmoid(x);
+        vf_store_n(a->y + i, y, n);
     }
 }

@@ -177,7 +177,8 @@ static firn_status open_trial(trial *t)
     t->dout = t->out;
     got = got && get_view(t->ctx, &t->output, &t->out) && get_view(t->ctx, &t->gradient, &t->dout) &&
           get_buffer(t->ctx, &t->first_output, t->output.bytes) && get_buffer(t->ctx, &t->saved, b.saved_bytes) &&
-          get_buffer(t->ctx, &t->scratch, b.scratch_bytes) && get_buffer(t->ctx, &t->prepared, b.prepared_bytes);
+          get_buffer(t->ctx, &t->scratch, b.scratch_bytes) &&
+          get_buffer(t->ctx, &t->prepared, t->op->prepare != NULL ? b.prepared_bytes : 0);
     if (!got) return FIRN_ERR_MEMORY;
     draw_gradient(t);
     return FIRN_OK;
@@ -191,7 +192,7 @@ static firn_op_run run_of(const trial *t, bool with_saved)
         .in = t->in, .out = &t->out, .attr = t->attr, .dout = &t->dout, .din = t->din, .ctx = t->ctx, .op = t->op};
     r.saved = with_saved ? t->saved.data : NULL;
     r.scratch = t->scratch.data;
-    r.prepared = t->prepared.data;
+    r.prepared = t->prepared.bytes > 0 ? t->prepared.data : NULL;
     r.training = !t->c->eval;
     r.frozen = t->c->param & ~t->wanted;
     r.want = t->wanted;
@@ -209,7 +210,7 @@ static void run_forward(trial *t, bool with_saved, int nudged, int64_t element, 
     for (size_t k = 0; k < sizeof lost / sizeof *lost; k++) poison(lost[k]);
     if (t->out.data == t->output.data) poison(&t->output);
     const firn_op_run r = run_of(t, with_saved);
-    if (t->op->prepare != NULL) t->op->prepare(&r);
+    if (r.prepared != NULL) t->op->prepare(&r);
     if (t->op->traits & FIRN_OP_VIEW)
         copy_buffer(&t->output, &t->input[0]);
     else

@@ -5,8 +5,8 @@
 #include "ops.h"
 #include "vector.h"
 
-/* in: x [N, I], w [O, I], b [O] or absent. prepared: w packed for y = x w^T, and behind it, where dx is wanted, for
- * dx = dy w. */
+/* in: x [N, I], w [O, I], b [O] or absent. prepared, unless w is trained and so another in every step: w packed for
+ * y = x w^T, and behind it, where dx is wanted, for dx = dy w. */
 
 static firn_status linear_shape(firn_op_build *b)
 {
@@ -21,14 +21,15 @@ static firn_status linear_shape(firn_op_build *b)
     *b->out = (firn_view){.dtype = FIRN_F32, .shape = FIRN_SHAPE(x.dim[0], w.dim[0])};
     const size_t forward = firn__gemm_packed_bytes(b->ctx, w.dim[0], w.dim[1]);
     const size_t dx = b->want & 1 ? firn__gemm_packed_bytes(b->ctx, w.dim[1], w.dim[0]) : 0;
-    b->prepared_bytes = forward + dx;
-    if (forward == 0 || (b->want & 1 && dx == 0) || b->prepared_bytes < dx)
+    b->prepared_bytes = b->want & 2 ? 0 : forward + dx;
+    if (forward == 0 || (b->want & 1 && dx == 0) || forward + dx < dx)
         return firn_op_fail(b, FIRN_ERR_MEMORY, "the sizes are too large for this machine");
     return b->want & 4 ? firn__op_reserve_norm(b, x.dim[0], 1, w.dim[0]) : FIRN_OK;
 }
 
 static float *packed_for_dx(const firn_op_run *r, firn_shape w)
 {
+    if (r->prepared == NULL) return NULL;
     return (float *)(void *)((unsigned char *)r->prepared + firn__gemm_packed_bytes(r->ctx, w.dim[0], w.dim[1]));
 }
 

@@ -15,6 +15,7 @@ enum { SHAPES = 2000 };
         }                                                                                                                  \
     }
 FIRN__VECTOR_MAP(FIRN_X)
+FIRN_X(transpose, , )
 FIRN_X(pack, , )
 #undef FIRN_X
 
@@ -72,7 +73,7 @@ int main(void)
     try_open();
     const struct CMUnitTest tests[] = {
 #define FIRN_X(name, type, work) cmocka_unit_test(name##_agrees),
-        FIRN__VECTOR_MAP(FIRN_X) FIRN_X(pack, , )
+        FIRN__VECTOR_MAP(FIRN_X) FIRN_X(transpose, , ) FIRN_X(pack, , )
 #undef FIRN_X
             cmocka_unit_test(threads_do_not_change_a_bit),
         cmocka_unit_test(nan_survives_relu_and_wins_in_max_pool),

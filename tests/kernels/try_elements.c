@@ -167,7 +167,8 @@ void try_transpose(void)
     EACH_SET(s)
     {
         unsigned char *y = guarded_get((size_t)all * each);
-        try_sets[s]->transpose(&(firn__transpose_args){rows, columns, small ? FIRN_U8 : FIRN_I32, x, y}, 0, n);
+        firn__vector_transpose((firn__crew){try_contexts[s], -1}, n,
+                               &(firn__transpose_args){rows, columns, small ? FIRN_U8 : FIRN_I32, x, y});
         for (int64_t i = 0; i < all; i++) {
             const int64_t k = i / (rows * columns), r = i / columns % rows, c = i % columns;
             assert_memory_equal(y + (size_t)(k * rows * columns + c * rows + r) * each, x + (size_t)i * each, each);

@@ -35,6 +35,7 @@ void try_near(float got, double want, double scale); /* within a few roundings o
 #define FIRN_X(name, type, work) void try_##name(void);
 FIRN__VECTOR_MAP(FIRN_X)
 #undef FIRN_X
+void try_transpose(void);
 void try_pack(void);
 
 #endif

@@ -130,17 +130,6 @@ LANES_INLINE void vd_store(double p[16], vd x)
 {
     for (int i = 0; i < 8; i++) vst1q_f64(p + 2 * i, x.r[i]);
 }
-
-enum { VEC_BLOCK = 4 };
-LANES_INLINE void vf_transpose_block(const float *x, int64_t sx, float *y, int64_t sy)
-{
-    const float32x4_t a = vld1q_f32(x), b = vld1q_f32(x + sx), c = vld1q_f32(x + 2 * sx), d = vld1q_f32(x + 3 * sx);
-    const float32x4_t ac = vzip1q_f32(a, c), ac2 = vzip2q_f32(a, c), bd = vzip1q_f32(b, d), bd2 = vzip2q_f32(b, d);
-    vst1q_f32(y, vzip1q_f32(ac, bd));
-    vst1q_f32(y + sy, vzip2q_f32(ac, bd));
-    vst1q_f32(y + 2 * sy, vzip1q_f32(ac2, bd2));
-    vst1q_f32(y + 3 * sy, vzip2q_f32(ac2, bd2));
-}
 #undef FOUR
 #undef TWO_IN
 #undef ONE_IN

@@ -68,13 +68,6 @@ LANES_INLINE vf vf_select(vm m, vf a, vf b) { EVERY_LANE b.at[i] = m >> i & 1 ? 
 LANES_INLINE vd vd_zero(void) { return (vd){{0}}; }
 LANES_INLINE vd vd_add_squares(vd sum, vf a) { EVERY_LANE sum.at[i] += (double)a.at[i] * (double)a.at[i]; return sum; }
 LANES_INLINE void vd_store(double p[16], vd a) { memcpy(p, &a, sizeof a); }
-
-enum { VEC_BLOCK = 4 };
-LANES_INLINE void vf_transpose_block(const float *x, int64_t sx, float *y, int64_t sy)
-{
-    for (int r = 0; r < VEC_BLOCK; r++)
-        for (int c = 0; c < VEC_BLOCK; c++) memcpy(y + c * sy + r, x + r * sx + c, sizeof *y);
-}
 /* clang-format on */
 
 #undef EVERY_LANE

@@ -1,6 +1,6 @@
 #include "tile.h"
 #if defined(__x86_64__)
-#include <immintrin.h>
+#include "part_avx2.h"
 
 #define TARGET __attribute__((target("avx2,fma")))
 #define ISA(name) name##_avx2
@@ -11,18 +11,13 @@
 #define LOAD(p) _mm256_loadu_ps(p)
 #define STORE(p, v) _mm256_storeu_ps(p, v)
 #define LOAD_PART(p, n) _mm256_maskload_ps(p, first_avx2(n))
-#define STORE_PART(p, v, n) _mm256_maskstore_ps(p, first_avx2(n), v)
+#define STORE_PART(p, v, n) store_part_avx2(p, v, n)
 #define SPREAD(p) _mm256_broadcast_ss(p)
 #define ADD(a, b) _mm256_add_ps(a, b)
 #define FMA(a, b, c) _mm256_fmadd_ps(a, b, c)
 #define RELU(v) _mm256_max_ps(_mm256_setzero_ps(), v) /* the second operand, where one is NaN or both are zero */
 #define LOAD_TURNED(r, rows, ld) load_turned_avx2(r, rows, ld)
 #define TRANSPOSE(r) transpose_vectors_avx2(r)
-
-static inline __attribute__((always_inline)) TARGET __m256i first_avx2(int n)
-{
-    return _mm256_cmpgt_epi32(_mm256_set1_epi32(n), _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7));
-}
 
 /* 8 x 8: pairs, then fours within 128-bit halves, then the halves. */
 static inline __attribute__((always_inline)) TARGET void transpose_vectors_avx2(__m256 r[8])

@@ -4,8 +4,8 @@
 #include <immintrin.h>
 #include <stdint.h>
 
+#include "part_avx2.h"
 #include "vec.h"
-#include "vec_transpose8.h"
 
 typedef struct vf {
     __m256 a, b;
@@ -23,27 +23,23 @@ typedef struct vd {
 #define TWO(type, name, in, f)                                                                                             \
     LANES_INLINE type name(in x, in y) { return (type){f(x.a, y.a), f(x.b, y.b)}; }
 
-LANES_INLINE __m256i first_lanes(int64_t n) /* n may be below 0 or above 8 */
-{
-    return _mm256_cmpgt_epi32(_mm256_set1_epi32((int)n), _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7));
-}
 LANES_INLINE vf vf_set(float x) { return (vf){_mm256_set1_ps(x), _mm256_set1_ps(x)}; }
 LANES_INLINE vf vf_load_n(const float *p, int64_t n)
 {
     if (n == 16) return (vf){_mm256_loadu_ps(p), _mm256_loadu_ps(p + 8)};
-    if (n <= 8) return (vf){_mm256_maskload_ps(p, first_lanes(n)), _mm256_setzero_ps()};
-    return (vf){_mm256_loadu_ps(p), _mm256_maskload_ps(p + 8, first_lanes(n - 8))};
+    if (n <= 8) return (vf){_mm256_maskload_ps(p, first_avx2((int)n)), _mm256_setzero_ps()};
+    return (vf){_mm256_loadu_ps(p), _mm256_maskload_ps(p + 8, first_avx2((int)n - 8))};
 }
 LANES_INLINE void vf_store_n(float *p, vf x, int64_t n)
 {
     if (n >= 8)
         _mm256_storeu_ps(p, x.a);
     else
-        _mm256_maskstore_ps(p, first_lanes(n), x.a);
+        store_part_avx2(p, x.a, (int)n);
     if (n == 16)
         _mm256_storeu_ps(p + 8, x.b);
     else if (n > 8)
-        _mm256_maskstore_ps(p + 8, first_lanes(n - 8), x.b);
+        store_part_avx2(p + 8, x.b, (int)n - 8);
 }
 TWO(vf, vf_add, vf, _mm256_add_ps)
 TWO(vf, vf_sub, vf, _mm256_sub_ps)

@@ -5,7 +5,6 @@
 #include <stdint.h>
 
 #include "vec.h"
-#include "vec_transpose8.h"
 
 typedef __m512 vf;
 typedef __m512i vi;
