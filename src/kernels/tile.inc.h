@@ -249,7 +249,6 @@ INLINE TARGET void ISA(transpose_block)(int rows, int columns, int width, const 
                                         int64_t ldd)
 {
     VEC r[LANES];
-    EACH(i, LANES) __builtin_prefetch(src + i * ld + 4 * LANES); /* so many streams of reads are too many for hardware */
     EACH(i, LANES) r[i] = i < rows ? ISA(load_lanes)(src + i * ld, columns) : ZERO();
     TRANSPOSE(r);
     EACH(j, LANES)

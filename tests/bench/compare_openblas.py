@@ -15,9 +15,14 @@ import statistics
 import subprocess
 import sys
 import tempfile
+import time
 
 for variable in ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE"):
     os.environ.pop(variable, None)
+# OpenBLAS's threads spin for 2^26 cycles after a call, on the core that firn's second thread needs next. Here it is 2^20:
+# longer than any pause between its own calls, and SETTLE seconds later they are asleep.
+os.environ["OPENBLAS_THREAD_TIMEOUT"] = "20"
+SETTLE = 0.002
 
 HELPER = r"""
 #include <stdlib.h>
@@ -60,7 +65,7 @@ double run(int form, int64_t m, int64_t n, int64_t k, void *sgemm, int wide, int
         g.b_packed = packed;
     }
     double begin = 0;
-    for (int i = -1; i < calls; i++) {
+    for (int i = -calls; i < calls; i++) { /* first until threads are awake, and each on its own core */
         if (i == 0) begin = now();
         if (sgemm == NULL) firn__gemm(crew, &g);
         else if (wide) ((sgemm64 *)sgemm)(101, ta ? 112 : 111, tb ? 112 : 111, m, n, k, 1, a, g.lda, b, g.ldb, 0, c, n);
@@ -109,9 +114,10 @@ def open_openblas(path, threads):
 
 def compare(helper, blas, rounds, form, m, n, k):
     function, wide, _ = blas
-    calls = max(1, int(4e7 / (2 * m * n * k)))
+    calls = max(1, int(4e8 / (2 * m * n * k)))
     ratios, ours, sums = [], [], (ctypes.c_float * 2)()
     for _ in range(rounds):
+        time.sleep(SETTLE)
         mine = helper.run(form, m, n, k, None, 0, calls, ctypes.addressof(sums))
         theirs = helper.run(form, m, n, k, function, wide, calls, ctypes.addressof(sums) + 4)
         ratios.append(theirs / mine)
