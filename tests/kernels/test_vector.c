@@ -31,7 +31,8 @@ static void threads_do_not_change_a_bit(void **state)
     for (int t = 0; t < 4; t++) {
         firn_ctx *ctx = test_ctx(NULL, t + 1, NULL);
         const firn__crew crew = {ctx, -1};
-        firn__vector_scale(crew, N, &(firn__scale_args){x, FIRN_F32, 0.1f, y[t]});
+        firn__vector_transpose(crew, COLUMNS, &(firn__transpose_args){PER / COLUMNS, COLUMNS, FIRN_F32, x, z[t]});
+        firn__vector_scale(crew, N, &(firn__scale_args){z[t], FIRN_F32, 0.1f, y[t]});
         firn__vector_dropout(crew, N, &(firn__dropout_args){y[t], y[t], 0.3f, 7});
         firn__vector_relu(crew, COLUMNS, &(firn__relu_args){PER, x, z[t], bits[t]});
         firn__vector_softmax(crew, PER, &(firn__softmax_args){COLUMNS, z[t], z[t]});
