@@ -161,15 +161,24 @@ size_t firn__conv_packed_bytes(const firn_ctx *ctx, const firn__conv_args *v, bo
 {
     const firn__tiles *tiles = ctx->kernels->tiles;
     const correlation c = forward_of(v);
+    const firn__conv_args t = firn__conv_turned(v);
     size_t floats, bytes;
-    if (!packed_floats(tiles, &c, &floats)) return 0;
-    if (with_dx && tiles != NULL && !firn__add(floats, phases_bytes(tiles, v), &floats)) return 0;
+    if (firn__conv_is_winograd(v))
+        floats = firn__winograd_packed_floats(ctx, v) + (with_dx ? firn__winograd_packed_floats(ctx, &t) : 0);
+    else if (!packed_floats(tiles, &c, &floats))
+        return 0;
+    else if (with_dx && tiles != NULL && !firn__add(floats, phases_bytes(tiles, v), &floats))
+        return 0;
     return firn__mul(floats, sizeof(float), &bytes) && firn__round_up(bytes, 64, &bytes) ? bytes : 0;
 }
 
 void firn__conv_pack(firn__crew crew, const firn__conv_args *v, const float *weight, bool with_dx, float *packed)
 {
     const firn__tiles *tiles = crew.ctx->kernels->tiles;
+    if (firn__conv_is_winograd(v)) {
+        firn__winograd_pack(crew, v, weight, with_dx, packed);
+        return;
+    }
     if (tiles == NULL) {
         firn__ref_conv_pack(v, weight, packed);
         return;
@@ -279,6 +288,10 @@ static void correlate(firn__crew crew, const correlation *c, float *scratch)
 void firn__conv_forward(firn__crew crew, const firn__conv_args *v, const float *x, const float *packed, float *y,
                         const firn__epilogue_args *epilogue, void *scratch)
 {
+    if (firn__conv_is_winograd(v)) {
+        firn__winograd_forward(crew, v, x, packed, y, epilogue, scratch);
+        return;
+    }
     if (crew.ctx->kernels->tiles == NULL) {
         firn__ref_conv_forward(crew, v, x, packed, y, epilogue);
         return;
@@ -292,6 +305,10 @@ void firn__conv_dx(firn__crew crew, const firn__conv_args *v, const float *dy, c
                    void *scratch)
 {
     const firn__tiles *tiles = crew.ctx->kernels->tiles;
+    if (firn__conv_is_winograd(v)) {
+        firn__winograd_dx(crew, v, dy, packed, dx, scratch);
+        return;
+    }
     if (tiles == NULL) {
         firn__ref_conv_dx(crew, v, dy, packed, dx);
         return;
@@ -319,6 +336,11 @@ size_t firn__conv_scratch_bytes(const firn_ctx *ctx, const firn__conv_args *v, b
         if (more > floats) floats = more;
     }
     size_t bytes, dw = with_dw ? firn__conv_dw_scratch_bytes(ctx, v) : 64;
+    if (dw == 0) return 0;
+    if (firn__conv_is_winograd(v)) {
+        bytes = firn__winograd_scratch_bytes(ctx, v, with_dx, with_dw);
+        return bytes == 0 || bytes > dw ? bytes : dw;
+    }
     if (!firn__mul((size_t)floats, sizeof(float), &bytes)) return 0;
     if (!firn__mul(bytes, (size_t)firn_ctx_threads(ctx), &bytes) || !firn__round_up(bytes, 64, &bytes)) return 0;
     return bytes > dw ? bytes : dw;

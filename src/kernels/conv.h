@@ -2,6 +2,8 @@
  * The chain of an element: forward: kh, kw, c ascending. dx: kh, kw descending (dy ascending), o ascending. dw: image,
  * oh, ow ascending. Kernel rows that fall outside the image are left out; in those that do not, taps outside take
  * part with a zero. With a stride, dx leaves out the taps that no output position has.
+ * 3 x 3 convolutions with stride 1 of enough channels have such chains at the points of Winograd's transform instead
+ * (winograd.c): over c, over o, and over the tiles of a chunk. A NaN or infinity reaches all outputs of its tiles.
  * db: within a chunk pixel p of an image goes to sum p % 4; then (s0 + s1) + (s2 + s3). Chunks are added in order. */
 #ifndef FIRN_KERNELS_CONV_H
 #define FIRN_KERNELS_CONV_H
@@ -29,6 +31,16 @@ static inline bool firn__conv_is_depthwise(const firn__conv_args *v)
     return v->groups > 1 && v->groups == v->c && v->c == v->o;
 }
 
+/* The input gradient of a convolution with stride 1 is a convolution of dy, with the weights turned around. */
+static inline firn__conv_args firn__conv_turned(const firn__conv_args *v)
+{
+    firn__conv_args t = *v;
+    t.c = v->o, t.h = v->oh, t.w = v->ow;
+    t.o = v->c, t.oh = v->h, t.ow = v->w;
+    t.pad = (int)v->kh - 1 - v->pad;
+    return t;
+}
+
 firn__axis firn__conv_axis_h(const firn__conv_args *v);
 firn__axis firn__conv_axis_w(const firn__conv_args *v);
 
@@ -43,6 +55,18 @@ typedef struct firn__rows {
 /* Those of output rows begin..end-1. image: the whole of it, [in, in, channels]. */
 firn__rows firn__band_fill(const firn__tiles *tiles, const firn__band *band, const firn__axis *h, const firn__axis *w,
                            int64_t channels, const float *image, int64_t begin, int64_t end, float *buffer);
+/* 3 x 3 convolutions by winograd.c: which they are is a matter of the images' and weights' shape alone. */
+bool firn__conv_is_winograd(const firn__conv_args *v);
+size_t firn__winograd_packed_floats(const firn_ctx *ctx, const firn__conv_args *v); /* of one direction */
+void firn__winograd_pack(firn__crew crew, const firn__conv_args *v, const float *weight, bool with_dx, float *packed);
+size_t firn__winograd_scratch_bytes(const firn_ctx *ctx, const firn__conv_args *v, bool with_dx, bool with_dw);
+void firn__winograd_forward(firn__crew crew, const firn__conv_args *v, const float *x, const float *packed, float *y,
+                            const firn__epilogue_args *epilogue, void *scratch);
+void firn__winograd_dx(firn__crew crew, const firn__conv_args *v, const float *dy, const float *packed, float *dx,
+                       void *scratch);
+void firn__winograd_dw(firn__crew crew, const firn__conv_args *v, const float *x, const float *dy, float *dw,
+                       void *scratch);
+
 /* Floats of dw's scratch besides the bands. */
 size_t firn__conv_dw_scratch_bytes(const firn_ctx *ctx, const firn__conv_args *v);
 

@@ -192,6 +192,11 @@ void firn__conv_dw(firn__crew crew, const firn__conv_args *v, const float *x, co
                    void *scratch)
 {
     const firn__tiles *tiles = crew.ctx->kernels->tiles;
+    if (firn__conv_is_winograd(v) && dw != NULL) {
+        firn__winograd_dw(crew, v, x, dy, dw, scratch);
+        dw = NULL;
+    }
+    if (dw == NULL && db == NULL) return;
     if (tiles == NULL) {
         firn__ref_conv_dw(crew, v, x, dy, dw, db);
         return;

@@ -38,3 +38,20 @@ void firn__tile_run(const firn__tile_set *set, firn__tile *t, int64_t rows)
     t->a = a;
     t->c = c;
 }
+
+void firn__tile_run_columns(const firn__tiles *tiles, firn__tile *t, int64_t rows, int64_t columns, bool packed)
+{
+    const firn__tile_set *widest = firn__tile_set_best(tiles, rows, columns);
+    const float *b = t->b;
+    float *c = t->c;
+    t->b_panel = packed ? tiles->panel * t->k : tiles->panel;
+    for (int64_t j = 0, width; j < columns; j += width) {
+        const firn__tile_set *set = columns - j >= widest->width ? widest : firn__tile_set_for(tiles, columns - j);
+        width = set->width;
+        if (packed) t->ldb = firn__min(width, tiles->panel);
+        t->b = packed ? b + j * t->k : b + j;
+        t->c = c + j;
+        t->columns = firn__min(width, columns - j);
+        firn__tile_run(set, t, rows);
+    }
+}

@@ -64,6 +64,9 @@ const firn__tile_set *firn__tile_set_best(const firn__tiles *tiles, int64_t rows
 int64_t firn__tile_packed_columns(const firn__tiles *tiles, int64_t columns);
 /* Runs the tiles of `rows` rows from one description: a and c move on, the rows are shared out evenly. */
 void firn__tile_run(const firn__tile_set *set, firn__tile *t, int64_t rows);
+/* The same for all columns, of the first of which t has b and c. The columns of b follow each other, ldb from row to
+ * row, or, packed, in panels. */
+void firn__tile_run_columns(const firn__tiles *tiles, firn__tile *t, int64_t rows, int64_t columns, bool packed);
 
 static inline int64_t firn__min(int64_t a, int64_t b) { return a < b ? a : b; }
 static inline int64_t firn__ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }

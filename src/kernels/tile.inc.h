@@ -9,14 +9,7 @@
  *
  * and lists its tiles with TILES afterwards. */
 #include "tile.h"
-
-#define INLINE static inline __attribute__((always_inline))
-/* A loop that must be unrolled, so that an array indexed by it can live in registers. */
-#if defined(__clang__)
-#define EACH(i, count) _Pragma("clang loop unroll(full)") for (int i = 0; i < (count); i++)
-#else
-#define EACH(i, count) _Pragma("GCC unroll 64") for (int i = 0; i < (count); i++)
-#endif
+#include "unroll.h"
 
 #define MOST_VECTORS 8
 typedef VEC ISA(accumulators)[FIRN__TILE_ROWS][MOST_VECTORS];

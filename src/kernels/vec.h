@@ -6,6 +6,7 @@
  *   shifts by a constant: shr logical, sar arithmetic */
 #ifndef FIRN_KERNELS_VEC_H
 #define FIRN_KERNELS_VEC_H
+#include "unroll.h"
 
 #if defined(LANES_INLINE) /* vec_ref.h may have its own */
 #elif defined(__GNUC__)

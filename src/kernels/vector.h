@@ -8,7 +8,7 @@
 #define FIRN_KERNELS_VECTOR_H
 #include <firn/tensor.h>
 
-#include "pool.h"
+#include "kernels.h"
 
 /* ---- elements ---- */
 typedef struct firn__scale_args { /* y = x * factor; in place */
@@ -204,6 +204,14 @@ typedef struct firn__vector_kernels {
 #undef FIRN_X
     size_t (*pack)(int64_t n, const float *x, unsigned char *packed);
     size_t (*unpack)(int64_t n, const unsigned char *packed, float *x);
+    /* The transforms of winograd.c: of a tile of all channels, its pixel i at x[i], point i of its transform `apart` * i
+     * further on; of 16 weights; and of `count` gradients of weights, those of one position `step` apart. */
+    void (*winograd_input)(float *const x[36], int64_t channels, float *to, int64_t apart);
+    void (*winograd_gradient)(float *const dy[16], int64_t channels, float *to, int64_t apart);
+    void (*winograd_output)(const float *from, int64_t apart, int64_t channels, const firn__epilogue_args *e,
+                            float *const y[16]);
+    void (*winograd_weight)(const float g[9][16], float to[36][16]);
+    void (*winograd_weight_gradient)(const float *from, int64_t apart, int64_t count, float *to, int64_t step);
 } firn__vector_kernels;
 
 extern const firn__vector_kernels firn__vector_ref, firn__vector_avx2, firn__vector_avx512, firn__vector_neon;

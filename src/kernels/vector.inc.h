@@ -5,10 +5,16 @@
 #include "vector_pool.inc.h"
 #include "vector_rows.inc.h"
 #include "vector_update.inc.h"
+#include "vector_winograd.inc.h"
 
 const firn__vector_kernels VECTOR_TABLE = {
 #define FIRN_X(name, type, work) name,
     FIRN__VECTOR_MAP(FIRN_X)
 #undef FIRN_X
         pack,
-    unpack};
+    unpack,
+    winograd_input,
+    winograd_gradient,
+    winograd_output,
+    winograd_weight,
+    winograd_weight_gradient};

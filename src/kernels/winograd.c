@@ -1,0 +1,308 @@
+#include <math.h>
+#include <string.h>
+
+#include "alloc.h"
+#include "conv.h"
+#include "vector.h"
+
+/* 3 x 3 convolutions with 36 multiplications for 4 x 4 outputs in place of 144: F(4x4, 3x3) of Lavin and Gray, "Fast
+ * Algorithms for Convolutional Neural Networks", 2015. Tiles of the input, 6 x 6, overlapping by two pixels, are
+ * transformed; then come 36 products, one for each point of the transform, [tiles, in] times [in, out]; what they give
+ * is transformed back. The weight gradient is F(3x3, 4x4) with the same transform of the input: 36 products [in, tiles]
+ * times [tiles, out].
+ * The points of the transform (vector_winograd.inc.h) are chosen for a small error, an idea of Barabasz and others,
+ * "Error Analysis and Improving the Accuracy of Winograd Convolution for DNNs", 2020. */
+
+#if defined(__GNUC__)
+#define PREFETCH(p) __builtin_prefetch(p)
+#else
+#define PREFETCH(p) ((void)(p))
+#endif
+
+enum { side = 4, points = 36, lanes = 16, most = 1 << 20 /* of a size, so that no product of sizes overflows */ };
+static const int64_t band_budget = 64 << 10; /* floats of a band's transforms: a part of L2 */
+
+/* A pass over the tiles of all images. */
+typedef struct winograd_pass {
+    firn_ctx *ctx;
+    firn__conv_args v;
+    int64_t tiles_h, tiles_w;    /* of an image */
+    int64_t rows;                /* of tiles in a band; bands go on from image to image */
+    int64_t pitch;               /* floats from tile to tile of the output's transform */
+    int64_t in_apart, out_apart; /* floats from point to point */
+    int64_t pixel;               /* floats of one that stands for those outside */
+    const float *in, *packed, *dy;
+    float *out;
+    const firn__epilogue_args *epilogue;
+    float *workers; /* of each: a pixel of zeros, one for waste, the transforms of the input and of the output */
+    float *chunks;  /* of dw: [chunks][9][in][out] */
+} winograd_pass;
+
+bool firn__conv_is_winograd(const firn__conv_args *v)
+{
+    return v->kh == 3 && v->kw == 3 && v->stride == 1 && v->dilation == 1 && v->groups == 1 && v->c >= 16 && v->c <= most &&
+           v->o >= 16 && v->o <= most && v->oh >= 4 && v->oh <= most && v->ow >= 4 && v->ow <= most;
+}
+
+static int64_t packed_columns(const firn_ctx *ctx, int64_t columns)
+{
+    return ctx->kernels->tiles ? firn__tile_packed_columns(ctx->kernels->tiles, columns) : columns;
+}
+
+/* An odd number of cache lines, so that the points of a tile do not evict each other. */
+static int64_t apart(int64_t tiles, int64_t channels) { return (firn__ceil_div(tiles * channels, lanes) | 1) * lanes; }
+
+static winograd_pass plan(const firn_ctx *ctx, const firn__conv_args *v, bool dw)
+{
+    winograd_pass p = {.v = *v, .tiles_h = firn__ceil_div(v->oh, side), .tiles_w = firn__ceil_div(v->ow, side)};
+    p.pitch = dw ? packed_columns(ctx, v->o) : v->o; /* a tile of a product reads all its width */
+    p.rows = firn__min(v->n * p.tiles_h, band_budget / (points * p.tiles_w * (v->c + p.pitch)));
+    if (p.rows < 1) p.rows = 1;
+    p.in_apart = apart(p.rows * p.tiles_w, v->c);
+    p.out_apart = apart(p.rows * p.tiles_w, p.pitch);
+    p.pixel = firn__ceil_div(v->c > v->o ? v->c : v->o, lanes) * lanes;
+    return p;
+}
+
+static int64_t worker_floats(const winograd_pass *p) { return 2 * p->pixel + points * (p->in_apart + p->out_apart); }
+
+size_t firn__winograd_scratch_bytes(const firn_ctx *ctx, const firn__conv_args *v, bool with_dx, bool with_dw)
+{
+    const firn__conv_args t = firn__conv_turned(v);
+    const winograd_pass forward = plan(ctx, v, false), dx = plan(ctx, &t, false), dw = plan(ctx, v, true);
+    const int64_t threads = firn_ctx_threads(ctx);
+    int64_t floats = threads * worker_floats(&forward);
+    if (with_dx && threads * worker_floats(&dx) > floats) floats = threads * worker_floats(&dx);
+    const int64_t of_dw =
+        threads * (worker_floats(&dw) + points * v->c * v->o) + firn__conv_chunks(v) * 9 * v->c * v->o + lanes;
+    if (with_dw && of_dw > floats) floats = of_dw;
+    floats = firn__ceil_div(floats, lanes) * lanes;
+    return (uint64_t)floats > SIZE_MAX / sizeof(float) ? 0 : (size_t)floats * sizeof(float);
+}
+
+/* ---- weights: point by point, each in panels ---- */
+
+size_t firn__winograd_packed_floats(const firn_ctx *ctx, const firn__conv_args *v)
+{
+    return (size_t)(points * v->c * packed_columns(ctx, v->o));
+}
+
+typedef struct pack_job {
+    const firn_ctx *ctx;
+    firn__conv_args v;
+    const float *weight;
+    int64_t in, out; /* floats from channel to channel */
+    bool turn;
+    float *packed;
+} pack_job;
+
+static void pack_panel(void *arg, int64_t part, int worker)
+{
+    (void)worker;
+    const pack_job *job = arg;
+    const firn__tiles *tiles = job->ctx->kernels->tiles;
+    const int64_t panel = tiles ? tiles->panel : job->v.o, first = part * panel;
+    const int64_t columns = firn__min(panel, job->v.o - first);
+    const int64_t width = tiles ? firn__tile_set_for(tiles, columns)->width : columns;
+    const int64_t apart_u = job->v.c * packed_columns(job->ctx, job->v.o);
+    for (int64_t c = 0; c < job->v.c; c++)
+        for (int64_t j = 0; j < width; j += lanes) {
+            float g[9][lanes] = {{0}}, u[points][lanes];
+            const int64_t n = firn__min(lanes, width - j);
+            for (int64_t i = 0; i < n && j + i < columns; i++) {
+                const float *weight = job->weight + c * job->in + (first + j + i) * job->out;
+                for (int k = 0; k < 9; k++) g[k][i] = weight[job->turn ? 8 - k : k];
+            }
+            job->ctx->kernels->vector->winograd_weight((const float(*)[lanes])g, u);
+            float *to = job->packed + first * job->v.c + c * width + j;
+            for (int q = 0; q < points; q++, to += apart_u) memcpy(to, u[q], (size_t)n * sizeof *to);
+        }
+}
+
+void firn__winograd_pack(firn__crew crew, const firn__conv_args *v, const float *weight, bool with_dx, float *packed)
+{
+    const firn__tiles *tiles = crew.ctx->kernels->tiles;
+    pack_job job = {.ctx = crew.ctx, .v = *v, .weight = weight, .in = 9, .out = 9 * v->c, .packed = packed};
+    firn__parallel(crew, tiles ? firn__ceil_div(v->o, tiles->panel) : 1, pack_panel, &job);
+    if (!with_dx) return;
+    job.packed += firn__winograd_packed_floats(crew.ctx, v);
+    job.v = firn__conv_turned(v);
+    job.in = 9 * v->c, job.out = 9, job.turn = true;
+    firn__parallel(crew, tiles ? firn__ceil_div(v->c, tiles->panel) : 1, pack_panel, &job);
+}
+
+/* ---- tiles ---- */
+
+/* The size x size pixels from y, x on of an image h x w; `outside` for those that are not in it. The rows below, which
+ * the next row of tiles needs, are fetched ahead: with several rows at a time the processor does not do it by itself. */
+static inline void tile_pixels(int size, float *image, int64_t h, int64_t w, int64_t c, int64_t y, int64_t x,
+                               float *outside, float **at)
+{
+    const bool inside = y >= 0 && y + size <= h && x >= 0 && x + size <= w;
+    for (int i = 0; i < size; i++)
+        for (int j = 0; j < size; j++) {
+            const bool in = inside || (y + i >= 0 && y + i < h && x + j >= 0 && x + j < w);
+            at[i * size + j] = in ? image + ((y + i) * w + x + j) * c : outside;
+        }
+    for (int64_t i = 0; i < side && y + size + i < h; i++) {
+        const float *below = image + ((y + size + i) * w + x) * c;
+        for (int64_t j = 0; j < side * c; j += lanes) PREFETCH(below + j);
+    }
+}
+
+/* The tiles of rows begin..end-1 into points of `to`; pixels outside are zeros. */
+static void input_of_band(const winograd_pass *p, int64_t begin, int64_t end, float *zeros, float *to)
+{
+    const firn__conv_args *v = &p->v;
+    for (int64_t row = begin; row < end; row++) {
+        float *at[36], *image = (float *)p->in + row / p->tiles_h * v->h * v->w * v->c;
+        for (int64_t j = 0; j < p->tiles_w; j++, to += v->c) {
+            tile_pixels(6, image, v->h, v->w, v->c, row % p->tiles_h * side - v->pad, j * side - v->pad, zeros, at);
+            p->ctx->kernels->vector->winograd_input(at, v->c, to, p->in_apart);
+        }
+    }
+}
+
+static void gradient_of_band(const winograd_pass *p, int64_t begin, int64_t end, float *zeros, float *to)
+{
+    const firn__conv_args *v = &p->v;
+    for (int64_t row = begin; row < end; row++) {
+        float *at[16], *image = (float *)p->dy + row / p->tiles_h * v->oh * v->ow * v->o;
+        for (int64_t j = 0; j < p->tiles_w; j++, to += p->pitch) {
+            tile_pixels(4, image, v->oh, v->ow, v->o, row % p->tiles_h * side, j * side, zeros, at);
+            p->ctx->kernels->vector->winograd_gradient(at, v->o, to, p->out_apart);
+        }
+    }
+}
+
+static void output_of_band(const winograd_pass *p, int64_t begin, int64_t end, const float *from, float *waste)
+{
+    const firn__conv_args *v = &p->v;
+    for (int64_t row = begin; row < end; row++) {
+        float *at[16], *image = p->out + row / p->tiles_h * v->oh * v->ow * v->o;
+        for (int64_t j = 0; j < p->tiles_w; j++, from += p->pitch) {
+            tile_pixels(4, image, v->oh, v->ow, v->o, row % p->tiles_h * side, j * side, waste, at);
+            p->ctx->kernels->vector->winograd_output(from, p->out_apart, v->o, p->epilogue, at);
+        }
+    }
+}
+
+/* ---- products ---- */
+
+/* c = a b, [m, n] = [m, k] [k, n]; a by its strides, c and, unless packed, b by rows. */
+static void product(const firn_ctx *ctx, int64_t m, int64_t n, int64_t k, firn__tile *t, bool packed)
+{
+    const firn__tiles *tiles = ctx->kernels->tiles;
+    t->segments = t->taps = 1;
+    t->k = k;
+    if (tiles != NULL) {
+        firn__tile_run_columns(tiles, t, m, n, packed);
+        return;
+    }
+    for (int64_t i = 0; i < m; i++)
+        for (int64_t j = 0; j < n; j++) {
+            float *c = t->c + i * t->ldc + j, sum = t->resume ? *c : 0.0f;
+            for (int64_t q = 0; q < k; q++)
+                sum = fmaf(t->a[i * t->a_row + q * t->a_k], t->b[q * (packed ? n : t->ldb) + j], sum);
+            *c = sum;
+        }
+}
+
+static void forward_band(void *arg, int64_t part, int worker)
+{
+    const winograd_pass *p = arg;
+    const firn__conv_args *v = &p->v;
+    const int64_t rows = v->n * p->tiles_h, bands = firn__ceil_div(rows, p->rows);
+    const int64_t begin = rows * part / bands, end = rows * (part + 1) / bands;
+    float *zeros = p->workers + worker * worker_floats(p), *waste = zeros + p->pixel, *from = waste + p->pixel;
+    float *to = from + points * p->in_apart;
+    memset(zeros, 0, (size_t)v->c * sizeof *zeros);
+    input_of_band(p, begin, end, zeros, from);
+    for (int64_t q = 0; q < points; q++) {
+        firn__tile t = {.a = from + q * p->in_apart,
+                        .a_row = v->c,
+                        .a_k = 1,
+                        .b = p->packed + q * v->c * packed_columns(p->ctx, v->o),
+                        .c = to + q * p->out_apart,
+                        .ldc = v->o};
+        product(p->ctx, (end - begin) * p->tiles_w, v->o, v->c, &t, true);
+    }
+    output_of_band(p, begin, end, to, waste);
+}
+
+static void forward(firn__crew crew, winograd_pass *p)
+{
+    const int64_t rows = p->v.n * p->tiles_h, threads = firn__crew_size(crew);
+    if (rows <= threads * p->rows) p->rows = firn__ceil_div(rows, threads); /* so that all have something to do */
+    if (rows > 0) firn__parallel(crew, firn__ceil_div(rows, p->rows), forward_band, p);
+}
+
+void firn__winograd_forward(firn__crew crew, const firn__conv_args *v, const float *x, const float *packed, float *y,
+                            const firn__epilogue_args *epilogue, void *scratch)
+{
+    winograd_pass p = plan(crew.ctx, v, false);
+    p.ctx = crew.ctx, p.in = x, p.packed = packed, p.out = y, p.epilogue = epilogue, p.workers = scratch;
+    forward(crew, &p);
+}
+
+void firn__winograd_dx(firn__crew crew, const firn__conv_args *v, const float *dy, const float *packed, float *dx,
+                       void *scratch)
+{
+    const firn__conv_args t = firn__conv_turned(v);
+    firn__winograd_forward(crew, &t, dy, packed + firn__winograd_packed_floats(crew.ctx, v), dx, NULL, scratch);
+}
+
+/* ---- the weight gradient ---- */
+
+static void dw_of_chunk(void *arg, int64_t part, int worker)
+{
+    const winograd_pass *p = arg;
+    const firn__conv_args *v = &p->v;
+    const int64_t chunks = firn__conv_chunks(v), size = v->c * v->o;
+    const int64_t first = v->n * part / chunks * p->tiles_h, last = v->n * (part + 1) / chunks * p->tiles_h;
+    float *zeros = p->workers + worker * (worker_floats(p) + points * size), *sums = zeros + worker_floats(p);
+    float *in = zeros + 2 * p->pixel, *out = in + points * p->in_apart;
+    memset(zeros, 0, (size_t)p->pixel * sizeof *zeros);
+    if (first == last) memset(sums, 0, (size_t)(points * size) * sizeof *sums);
+    for (int64_t begin = first, end; begin < last; begin = end) {
+        end = firn__min(begin + p->rows, last);
+        input_of_band(p, begin, end, zeros, in);
+        gradient_of_band(p, begin, end, zeros, out);
+        for (int64_t q = 0; q < points; q++) {
+            firn__tile t = {.a = in + q * p->in_apart,
+                            .a_row = 1,
+                            .a_k = v->c,
+                            .b = out + q * p->out_apart,
+                            .ldb = p->pitch,
+                            .c = sums + q * size,
+                            .ldc = v->o,
+                            .resume = begin > first};
+            product(p->ctx, v->c, v->o, (end - begin) * p->tiles_w, &t, false);
+        }
+    }
+    p->ctx->kernels->vector->winograd_weight_gradient(sums, size, size, p->chunks + part * 9 * size, size);
+}
+
+/* Of input channel c: the sum of the chunks, [9, in, out] to [out, in, 9]. */
+static void dw_of_channel(void *arg, int64_t c, int worker)
+{
+    (void)worker;
+    const winograd_pass *p = arg;
+    const int64_t in = p->v.c, out = p->v.o, chunks = firn__conv_chunks(&p->v);
+    for (int64_t t = 0; t < 9; t++) {
+        float *sum = p->chunks + (t * in + c) * out;
+        for (int64_t i = 1; i < chunks; i++)
+            for (int64_t o = 0; o < out; o++) sum[o] += sum[i * 9 * in * out + o];
+        for (int64_t o = 0; o < out; o++) p->out[(o * in + c) * 9 + t] = sum[o];
+    }
+}
+
+void firn__winograd_dw(firn__crew crew, const firn__conv_args *v, const float *x, const float *dy, float *dw, void *scratch)
+{
+    winograd_pass p = plan(crew.ctx, v, true);
+    p.ctx = crew.ctx, p.in = x, p.dy = dy, p.out = dw;
+    p.chunks = scratch;
+    p.workers = p.chunks + firn__ceil_div(firn__conv_chunks(v) * 9 * v->c * v->o, lanes) * lanes;
+    firn__parallel(crew, firn__conv_chunks(v), dw_of_chunk, &p);
+    firn__parallel(crew, v->c, dw_of_channel, &p);
+}
