@@ -22,7 +22,7 @@ void golden_close(golden *g);
 /* The array "case.part"; NULL if there is none. */
 const golden_array *golden_find(const golden *g, const char *name, const char *part);
 
-/* Relative error per element, with room for what cancels: 2e-6 of the largest element (winograd.c). */
+/* Relative error per element, with room for what cancels: 5e-6 of the largest element. */
 #define assert_golden(actual, array, rtol) test_golden((actual), (array), (rtol), __FILE__, __LINE__)
 void test_golden(const float *actual, const golden_array *expected, double rtol, const char *file, int line);
 
