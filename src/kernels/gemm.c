@@ -203,6 +203,7 @@ void firn__gemm(firn__crew crew, const firn__gemm_args *g)
         firn__ref_gemm(crew, g);
         return;
     }
+    if (firn__gemm_sparse(crew, g)) return;
     gemm_job job = {.g = g, .tiles = tiles, .row_parts = 1, .column_parts = 1, .ctx = crew.ctx};
     if (2.0 * (double)g->m * (double)g->n * (double)g->k >= serial_flops) {
         const int threads = firn__crew_size(crew);

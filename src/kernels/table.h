@@ -11,4 +11,6 @@ struct firn__kernels {
     const firn__vector_kernels *vector;
 };
 
+bool firn__gemm_sparse(firn__crew crew, const firn__gemm_args *g); /* false: nothing is done, for it would not pay */
+
 #endif

@@ -12,4 +12,21 @@
 #define EACH(i, count) for (int i = 0; i < (count); i++)
 #endif
 
+static inline int lowest_bit(unsigned long long bits) /* of one, at least */
+{
+#if defined(__GNUC__)
+    return __builtin_ctzll(bits);
+#else
+    int i = 0;
+    while (!(bits >> i & 1)) i++;
+    return i;
+#endif
+}
+
+#if defined(__GNUC__)
+#define PREFETCH(p) __builtin_prefetch(p)
+#else
+#define PREFETCH(p) ((void)(p))
+#endif
+
 #endif

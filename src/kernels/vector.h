@@ -197,6 +197,18 @@ typedef struct firn__norm_sums_args {
     X(norm_moments, norm_sums, FIRN__NORM_ROWS * a->columns)                                                               \
     X(norm_sums, norm_sums, FIRN__NORM_ROWS * a->columns)
 
+/* Rows of 64 columns, in the manner of sparse.c: c[i] += a[i * a_row + p * a_k] * b[p * ldb] for each bit p of masks[i]. */
+typedef struct firn__sparse_args {
+    const uint64_t *masks;
+    const float *a;
+    int64_t a_row, a_k;
+    const float *b;
+    int64_t ldb;
+    float *c;
+    int64_t ldc;
+    bool resume; /* else c begins at 0 */
+} firn__sparse_args;
+
 /* The kernels of one instruction set: items begin..end-1 on the calling thread. */
 typedef struct firn__vector_kernels {
 #define FIRN_X(name, type, work) void (*name)(const firn__##type##_args *a, int64_t begin, int64_t end);
@@ -212,6 +224,11 @@ typedef struct firn__vector_kernels {
                             float *const y[16]);
     void (*winograd_weight)(const float g[9][16], float to[36][16]);
     void (*winograd_weight_gradient)(const float *from, int64_t apart, int64_t count, float *to, int64_t step);
+    /* Bit j of masks[i]: x[i * ld + j] is not 0, columns <= 64. Whether rows of 64 are finite. Their epilogue. */
+    void (*nonzero)(int64_t rows, int64_t columns, const float *x, int64_t ld, uint64_t *masks);
+    bool (*all_finite)(int64_t rows, const float *x, int64_t ld);
+    bool (*sparse_rows)(const firn__sparse_args *s, int64_t rows); /* whether a c has become -0 */
+    void (*sparse_finish)(const firn__epilogue_args *e, int64_t column, int64_t rows, float *c, int64_t ldc);
 } firn__vector_kernels;
 
 extern const firn__vector_kernels firn__vector_ref, firn__vector_avx2, firn__vector_avx512, firn__vector_neon;

@@ -4,6 +4,7 @@
 #include "vector_math.inc.h"
 #include "vector_pool.inc.h"
 #include "vector_rows.inc.h"
+#include "vector_sparse.inc.h"
 #include "vector_update.inc.h"
 #include "vector_winograd.inc.h"
 
@@ -17,4 +18,8 @@ const firn__vector_kernels VECTOR_TABLE = {
     winograd_gradient,
     winograd_output,
     winograd_weight,
-    winograd_weight_gradient};
+    winograd_weight_gradient,
+    nonzero,
+    all_finite,
+    sparse_rows,
+    sparse_finish};

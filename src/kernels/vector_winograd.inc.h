@@ -103,13 +103,6 @@ static void winograd_weight(const float g[9][16], float to[36][16])
     }
 }
 
-LANES_INLINE vf finish_output(vf v, const firn__epilogue_args *e, int64_t c, int64_t n)
-{
-    if (e->bias != NULL) v = vf_add(v, vf_load_n(e->bias + c, n));
-    if (e->scale != NULL) v = vf_fma(v, vf_load_n(e->scale + c, n), vf_load_n(e->shift + c, n));
-    return e->relu ? vf_max(vf_set(0.0f), v) : v;
-}
-
 static void winograd_output(const float *from, int64_t apart, int64_t channels, const firn__epilogue_args *e,
                             float *const y[16])
 {

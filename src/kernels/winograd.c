@@ -3,6 +3,7 @@
 
 #include "alloc.h"
 #include "conv.h"
+#include "unroll.h"
 #include "vector.h"
 
 /* 3 x 3 convolutions with 36 multiplications for 4 x 4 outputs in place of 144: F(4x4, 3x3) of Lavin and Gray, "Fast
@@ -12,12 +13,6 @@
  * times [tiles, out].
  * The points of the transform (vector_winograd.inc.h) are chosen for a small error, an idea of Barabasz and others,
  * "Error Analysis and Improving the Accuracy of Winograd Convolution for DNNs", 2020. */
-
-#if defined(__GNUC__)
-#define PREFETCH(p) __builtin_prefetch(p)
-#else
-#define PREFETCH(p) ((void)(p))
-#endif
 
 enum { side = 4, points = 36, lanes = 16, most = 1 << 20 /* of a size, so that no product of sizes overflows */ };
 static const int64_t band_budget = 64 << 10; /* floats of a band's transforms: a part of L2 */

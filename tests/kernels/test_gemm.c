@@ -5,6 +5,7 @@
 #include "guarded.h"
 #include "kernels.h"
 #include "support.h"
+#include "table.h"
 
 enum { most_sets = 4, most_threads = 8, shapes = 2500 };
 static firn_ctx *contexts[most_sets];
@@ -135,6 +136,75 @@ static void empty_products_leave_zero_or_what_was_there(void **state)
     for (int i = 0; i < 60; i++) try_product(below(3), below(20), i % 2 == 0 ? 0 : below(3));
 }
 
+/* ---- products with many zeros ---- */
+
+/* What can go wrong if a zero is left out: an infinity or NaN that it should meet, a sum of -0 that it should mend. */
+enum special { plain_numbers, negative_zeros, not_finite, vanishing, specials };
+
+static firn__gemm_args product_with_zeros(enum special special)
+{
+    static const float out_of_range[] = {INFINITY, -INFINITY, NAN};
+    const bool zeros_in_b = coin();
+    const int64_t wide = 64 * (1 + below(3)), other = 32 + below(120);
+    const int64_t k = 1000000 / (wide * other) + 1 + below(70);
+    firn__gemm_args g = {
+        .m = zeros_in_b ? wide : other, .n = zeros_in_b ? other : wide, .k = k, .a_transposed = zeros_in_b};
+    g.b_transposed = !zeros_in_b && coin();
+    g.a = g.a_transposed ? random_matrix(k, g.m, &g.lda) : random_matrix(g.m, k, &g.lda);
+    g.b = g.b_transposed ? random_matrix(g.n, k, &g.ldb) : random_matrix(k, g.n, &g.ldb);
+    g.c = random_matrix(g.m, g.n, &g.ldc);
+    float *with = (float *)(zeros_in_b ? g.b : g.a), *without = (float *)(zeros_in_b ? g.a : g.b);
+    const int64_t with_count = zeros_in_b ? (k - 1) * g.ldb + g.n : (g.m - 1) * g.lda + k;
+    const int64_t without_count = zeros_in_b       ? (k - 1) * g.lda + g.m
+                                  : g.b_transposed ? (g.n - 1) * g.ldb + k
+                                                   : (k - 1) * g.ldb + g.n;
+    const int64_t kept = below(55);
+    for (int64_t i = 0; i < with_count; i++) {
+        if (special == vanishing) with[i] *= below(3) ? 1e-30f : 1e-20f;
+        if (below(100) >= kept) with[i] = special == negative_zeros && coin() ? -0.0f : 0.0f;
+    }
+    for (int64_t i = 0; special == vanishing && i < without_count; i++) without[i] *= 1e-20f;
+    for (int64_t i = 0; special == not_finite && i < 3; i++) without[below(without_count)] = out_of_range[below(3)];
+    if (!zeros_in_b) g.epilogue = random_epilogue(g.n);
+    return g;
+}
+
+static void assert_same(const float *c, const float *plain, const firn__gemm_args *g)
+{
+    for (int64_t i = 0; i < g->m; i++)
+        for (int64_t j = 0; j < g->n; j++) {
+            const int64_t at = i * g->ldc + j;
+            if (!isnan(plain[at]))
+                assert_bits_equal(c + at, plain + at, 1);
+            else
+                assert_true(isnan(c[at]));
+        }
+}
+
+static void zeros_left_out_do_not_show_in_a_bit(void **state)
+{
+    (void)state;
+    int negative_zeros_seen = 0;
+    for (int t = 1; t < 4; t++) {
+        firn_ctx *by_threads = test_ctx(NULL, t, NULL);
+        for (int i = 0; i < 60; i++) {
+            firn__gemm_args g = product_with_zeros((enum special)(i % specials));
+            const size_t floats = (size_t)((g.m - 1) * g.ldc + g.n);
+            const float *plain = product_by((firn__crew){contexts[0], -1}, g, g.c, floats, false);
+            for (size_t at = 0; at < floats; at++) negative_zeros_seen += plain[at] == 0 && signbit(plain[at]);
+            for (int s = 1; s <= set_count; s++) {
+                const firn__crew crew = {s < set_count ? contexts[s] : by_threads, -1};
+                const bool finite = i % specials != not_finite || !g.a_transposed; /* else it is left to the tiles */
+                if (crew.ctx->kernels->tiles != NULL) assert_int_equal(firn__gemm_sparse(crew, &g), finite);
+                assert_same(product_by(crew, g, g.c, floats, false), plain, &g);
+            }
+            guarded_take_back();
+        }
+        firn_ctx_destroy(by_threads);
+    }
+    assert_true(negative_zeros_seen > 100);
+}
+
 static void relu_keeps_nan_and_minus_zero(void **state)
 {
     (void)state;
@@ -207,6 +277,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(products_are_those_in_double_and_the_same_bits_on_every_instruction_set),
         cmocka_unit_test(empty_products_leave_zero_or_what_was_there),
+        cmocka_unit_test(zeros_left_out_do_not_show_in_a_bit),
         cmocka_unit_test(relu_keeps_nan_and_minus_zero),
         cmocka_unit_test(products_do_not_depend_on_threads),
         cmocka_unit_test(sizes_that_do_not_fit_are_zero),

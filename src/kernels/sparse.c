@@ -1,0 +1,165 @@
+#include <math.h>
+#include <string.h>
+
+#include "table.h"
+#include "unroll.h"
+#include "vector.h"
+
+/* Products with a matrix that has many zeros, as what comes out of relu, max pooling and dropout has: its zeros are left
+ * out, block by block of 64 x 64 that stay in L1.
+ * The bits are those of the whole chain, which is why nobody needs to know. A term 0 * b is +0 or -0 if b is finite, and
+ * adding it changes nothing but a sum of -0; every sum begins with +0, so that only one whose last terms vanished below
+ * the smallest number can end as -0: such a one is computed again, whole. Blocks where b is not finite are left whole. */
+
+enum { block = 64, samples = 8 };
+static const double sparse_flops = 2e6;
+static const double most_density = 0.6; /* from which on the dense tiles are faster */
+
+typedef struct sparse_job {
+    const firn__gemm_args *g;
+    firn_ctx *ctx;
+    int64_t row_parts;
+} sparse_job;
+
+static uint64_t first_bits(int64_t n) { return n == 64 ? ~(uint64_t)0 : ((uint64_t)1 << n) - 1; }
+
+static float whole_chain(const firn__gemm_args *g, int64_t i, int64_t j)
+{
+    float sum = 0;
+    for (int64_t p = 0; p < g->k; p++)
+        sum = fmaf(g->a[g->a_transposed ? p * g->lda + i : i * g->lda + p],
+                   g->b[g->b_transposed ? j * g->ldb + p : p * g->ldb + j], sum);
+    return sum;
+}
+
+/* C from row i, column j on, as it lies at c: what is -0 is computed again. */
+static void mend(const firn__gemm_args *g, int64_t i, int64_t rows, int64_t j, int64_t columns, float *c, int64_t row,
+                 int64_t column)
+{
+    for (int64_t r = 0; r < rows; r++)
+        for (int64_t q = 0; q < columns; q++) {
+            float *at = c + r * row + q * column;
+            if (*at == 0 && signbit(*at)) *at = whole_chain(g, i + r, j + q);
+        }
+}
+
+static void prefetch(const float *x, int64_t rows, int64_t ld)
+{
+    for (int64_t i = 0; i < rows; i++, x += ld)
+        for (int64_t j = 0; j < block; j += 16) PREFETCH(x + j);
+}
+
+/* ---- A has the zeros: 64 columns of C, and rows of a part ---- */
+
+static void sparse_a(void *arg, int64_t part, int worker)
+{
+    const sparse_job *job = arg;
+    const firn__gemm_args *g = job->g;
+    const firn__tiles *tiles = job->ctx->kernels->tiles;
+    const firn__vector_kernels *vector = job->ctx->kernels->vector;
+    const int64_t groups = g->n / block, j = part % groups * block;
+    const int64_t first = g->m * (part / groups) / job->row_parts, last = g->m * (part / groups + 1) / job->row_parts;
+    float *b = firn__workspace(job->ctx, worker);
+    for (int64_t k = 0; k < g->k; k += block) {
+        const int64_t depth = firn__min(block, g->k - k);
+        if (g->b_transposed)
+            tiles->transpose(block, depth, block, g->b + j * g->ldb + k, g->ldb, b, block);
+        else
+            tiles->copy(depth, block, block, g->b + k * g->ldb + j, g->ldb, b, block);
+        if (g->b_transposed && depth == block) prefetch(g->b + j * g->ldb + k + block, block, g->ldb);
+        const bool whole = !vector->all_finite(depth, b, block), is_last = k + depth == g->k;
+        for (int64_t i = first; i < last; i += block) {
+            uint64_t masks[block];
+            const int64_t rows = firn__min(block, last - i);
+            const float *a = g->a + i * g->lda + k;
+            vector->nonzero(rows, depth, a, g->lda, masks);
+            for (int64_t r = 0; whole && r < rows; r++) masks[r] = first_bits(depth);
+            const firn__sparse_args s = {masks, a, g->lda, 1, b, block, g->c + i * g->ldc + j, g->ldc, k > 0};
+            if (!is_last) prefetch(a + block, rows, g->lda);
+            if (vector->sparse_rows(&s, rows) && is_last) mend(g, i, rows, j, block, g->c + i * g->ldc + j, g->ldc, 1);
+        }
+    }
+    vector->sparse_finish(&g->epilogue, j, last - first, g->c + first * g->ldc + j, g->ldc);
+}
+
+/* ---- B has the zeros, and A is read by columns: the transpose of C, 64 columns of C at a time ---- */
+
+/* Bit i of masks[j] becomes bit j of masks[i]: quarters are swapped, then quarters of quarters. */
+static void transpose_bits(uint64_t masks[64])
+{
+    uint64_t low = 0xffffffff;
+    for (int half = 32; half > 0; half /= 2, low ^= low << half)
+        for (int i = 0; i < 64; i = (i + half + 1) & ~half) {
+            const uint64_t swap = (masks[i] >> half ^ masks[i + half]) & low;
+            masks[i] ^= swap << half;
+            masks[i + half] ^= swap;
+        }
+}
+
+static void sparse_b(void *arg, int64_t part, int worker)
+{
+    const sparse_job *job = arg;
+    const firn__gemm_args *g = job->g;
+    const firn__tiles *tiles = job->ctx->kernels->tiles;
+    const firn__vector_kernels *vector = job->ctx->kernels->vector;
+    const int64_t first = part * block, columns = firn__min(block, g->n - first);
+    float *b = firn__workspace(job->ctx, worker), *turned = b + block * block; /* [m / 64][columns][64] */
+    for (int64_t k = 0; k < g->k; k += block) {
+        uint64_t masks[block] = {0};
+        const int64_t depth = firn__min(block, g->k - k);
+        tiles->copy(depth, columns, block, g->b + k * g->ldb + first, g->ldb, b, block);
+        if (first + block < g->n) prefetch(g->b + k * g->ldb + first + block, depth, g->ldb);
+        vector->nonzero(depth, columns, b, block, masks);
+        transpose_bits(masks);
+        for (int64_t i = 0; i < g->m; i += block) {
+            const firn__sparse_args s = {masks, b,    1, block, g->a + k * g->lda + i, g->lda, turned + i * block,
+                                         block, k > 0};
+            if (vector->sparse_rows(&s, columns) && k + depth == g->k)
+                mend(g, i, block, first, columns, turned + i * block, 1, block);
+        }
+    }
+    for (int64_t i = 0; i < g->m; i += block)
+        tiles->transpose(columns, block, columns, turned + i * block, block, g->c + i * g->ldc + first, g->ldc);
+}
+
+/* ---- which products ---- */
+
+static bool has_zeros(const float *x, int64_t rows, int64_t columns, int64_t ld)
+{
+    int64_t count = 0;
+    for (int64_t s = 0; s < samples; s++) {
+        const float *row = x + rows * s / samples * ld;
+        for (int64_t j = 0; j < columns; j++) count += row[j] != 0;
+    }
+    return (double)count < most_density * (double)(samples * columns);
+}
+
+static bool is_sparse_a(const firn__gemm_args *g)
+{
+    return !g->a_transposed && g->m >= block / 2 && g->n % block == 0 && has_zeros(g->a, g->m, g->k, g->lda);
+}
+
+static bool is_sparse_b(const firn_ctx *ctx, const firn__gemm_args *g)
+{
+    const firn__epilogue_args *e = &g->epilogue;
+    if (!g->a_transposed || g->b_transposed || g->m % block != 0 || e->bias || e->scale || e->relu) return false;
+    if ((size_t)g->m > FIRN__WORKSPACE_BYTES / sizeof(float) / block - block || g->k < block / 4) return false;
+    if (!has_zeros(g->b, g->k, g->n, g->ldb)) return false;
+    for (int64_t i = 0; i < g->m; i += block)
+        if (!ctx->kernels->vector->all_finite(g->k, g->a + i, g->lda)) return false;
+    return true;
+}
+
+bool firn__gemm_sparse(firn__crew crew, const firn__gemm_args *g)
+{
+    if (g->accumulate || g->b_packed || 2.0 * (double)g->m * (double)g->n * (double)g->k < sparse_flops) return false;
+    sparse_job job = {.g = g, .ctx = crew.ctx, .row_parts = 1};
+    if (is_sparse_a(g)) {
+        job.row_parts = firn__ceil_div(firn__crew_size(crew), g->n / block);
+        firn__parallel(crew, g->n / block * job.row_parts, sparse_a, &job);
+    } else if (is_sparse_b(crew.ctx, g))
+        firn__parallel(crew, firn__ceil_div(g->n, block), sparse_b, &job);
+    else
+        return false;
+    return true;
+}
