@@ -23,23 +23,31 @@ typedef struct sparse_job {
 
 static uint64_t first_bits(int64_t n) { return n == 64 ? ~(uint64_t)0 : ((uint64_t)1 << n) - 1; }
 
-static float whole_chain(const firn__gemm_args *g, int64_t i, int64_t j)
+static float b_at(const sparse_job *job, int64_t p, int64_t j)
 {
+    const firn__gemm_args *g = job->g;
+    const int64_t panel = job->ctx->kernels->tiles->panel;
+    if (g->b_packed) return g->b_packed[j / panel * panel * g->k + p * panel + j % panel];
+    return g->b[g->b_transposed ? j * g->ldb + p : p * g->ldb + j];
+}
+
+static float whole_chain(const sparse_job *job, int64_t i, int64_t j)
+{
+    const firn__gemm_args *g = job->g;
     float sum = 0;
     for (int64_t p = 0; p < g->k; p++)
-        sum = fmaf(g->a[g->a_transposed ? p * g->lda + i : i * g->lda + p],
-                   g->b[g->b_transposed ? j * g->ldb + p : p * g->ldb + j], sum);
+        sum = fmaf(g->a[g->a_transposed ? p * g->lda + i : i * g->lda + p], b_at(job, p, j), sum);
     return sum;
 }
 
 /* C from row i, column j on, as it lies at c: what is -0 is computed again. */
-static void mend(const firn__gemm_args *g, int64_t i, int64_t rows, int64_t j, int64_t columns, float *c, int64_t row,
+static void mend(const sparse_job *job, int64_t i, int64_t rows, int64_t j, int64_t columns, float *c, int64_t row,
                  int64_t column)
 {
     for (int64_t r = 0; r < rows; r++)
         for (int64_t q = 0; q < columns; q++) {
             float *at = c + r * row + q * column;
-            if (*at == 0 && signbit(*at)) *at = whole_chain(g, i + r, j + q);
+            if (*at == 0 && signbit(*at)) *at = whole_chain(job, i + r, j + q);
         }
 }
 
@@ -50,6 +58,20 @@ static void prefetch(const float *x, int64_t rows, int64_t ld)
 }
 
 /* ---- A has the zeros: 64 columns of C, and rows of a part ---- */
+
+/* Rows k..k+depth-1 of 64 columns of B, side by side. */
+static void block_of_b(const firn__gemm_args *g, const firn__tiles *tiles, int64_t k, int64_t depth, int64_t j, float *to)
+{
+    if (g->b_packed)
+        for (int64_t q = 0; q < block; q += tiles->panel)
+            tiles->copy(depth, tiles->panel, tiles->panel, g->b_packed + (j + q) * g->k + k * tiles->panel, tiles->panel,
+                        to + q, block);
+    else if (g->b_transposed) {
+        tiles->transpose(block, depth, block, g->b + j * g->ldb + k, g->ldb, to, block);
+        if (depth == block) prefetch(g->b + j * g->ldb + k + block, block, g->ldb);
+    } else
+        tiles->copy(depth, block, block, g->b + k * g->ldb + j, g->ldb, to, block);
+}
 
 static void sparse_a(void *arg, int64_t part, int worker)
 {
@@ -62,11 +84,7 @@ static void sparse_a(void *arg, int64_t part, int worker)
     float *b = firn__workspace(job->ctx, worker);
     for (int64_t k = 0; k < g->k; k += block) {
         const int64_t depth = firn__min(block, g->k - k);
-        if (g->b_transposed)
-            tiles->transpose(block, depth, block, g->b + j * g->ldb + k, g->ldb, b, block);
-        else
-            tiles->copy(depth, block, block, g->b + k * g->ldb + j, g->ldb, b, block);
-        if (g->b_transposed && depth == block) prefetch(g->b + j * g->ldb + k + block, block, g->ldb);
+        block_of_b(g, tiles, k, depth, j, b);
         const bool whole = !vector->all_finite(depth, b, block), is_last = k + depth == g->k;
         for (int64_t i = first; i < last; i += block) {
             uint64_t masks[block];
@@ -76,7 +94,7 @@ static void sparse_a(void *arg, int64_t part, int worker)
             for (int64_t r = 0; whole && r < rows; r++) masks[r] = first_bits(depth);
             const firn__sparse_args s = {masks, a, g->lda, 1, b, block, g->c + i * g->ldc + j, g->ldc, k > 0};
             if (!is_last) prefetch(a + block, rows, g->lda);
-            if (vector->sparse_rows(&s, rows) && is_last) mend(g, i, rows, j, block, g->c + i * g->ldc + j, g->ldc, 1);
+            if (vector->sparse_rows(&s, rows) && is_last) mend(job, i, rows, j, block, g->c + i * g->ldc + j, g->ldc, 1);
         }
     }
     vector->sparse_finish(&g->epilogue, j, last - first, g->c + first * g->ldc + j, g->ldc);
@@ -115,7 +133,7 @@ static void sparse_b(void *arg, int64_t part, int worker)
             const firn__sparse_args s = {masks, b,    1, block, g->a + k * g->lda + i, g->lda, turned + i * block,
                                          block, k > 0};
             if (vector->sparse_rows(&s, columns) && k + depth == g->k)
-                mend(g, i, block, first, columns, turned + i * block, 1, block);
+                mend(job, i, block, first, columns, turned + i * block, 1, block);
         }
     }
     for (int64_t i = 0; i < g->m; i += block)
@@ -142,7 +160,8 @@ static bool is_sparse_a(const firn__gemm_args *g)
 static bool is_sparse_b(const firn_ctx *ctx, const firn__gemm_args *g)
 {
     const firn__epilogue_args *e = &g->epilogue;
-    if (!g->a_transposed || g->b_transposed || g->m % block != 0 || e->bias || e->scale || e->relu) return false;
+    if (!g->a_transposed || g->b_transposed || g->b_packed || g->m % block != 0 || e->bias || e->scale || e->relu)
+        return false;
     if ((size_t)g->m > FIRN__WORKSPACE_BYTES / sizeof(float) / block - block || g->k < block / 4) return false;
     if (!has_zeros(g->b, g->k, g->n, g->ldb)) return false;
     for (int64_t i = 0; i < g->m; i += block)
@@ -152,7 +171,7 @@ static bool is_sparse_b(const firn_ctx *ctx, const firn__gemm_args *g)
 
 bool firn__gemm_sparse(firn__crew crew, const firn__gemm_args *g)
 {
-    if (g->accumulate || g->b_packed || 2.0 * (double)g->m * (double)g->n * (double)g->k < sparse_flops) return false;
+    if (g->accumulate || 2.0 * (double)g->m * (double)g->n * (double)g->k < sparse_flops) return false;
     sparse_job job = {.g = g, .ctx = crew.ctx, .row_parts = 1};
     if (is_sparse_a(g)) {
         job.row_parts = firn__ceil_div(firn__crew_size(crew), g->n / block);
