@@ -1,6 +1,7 @@
 #include "alloc.h"
 #include "ref.h"
 #include "table.h"
+#include "vector.h"
 
 /* Blocks. A panel of B of block_k rows streams through L1, a group of panels is packed at a time into L2, where a block
  * of A lives too. Both fit a workspace, A's part behind B's: tiles of A are padded to whole vectors, which at worst
@@ -139,30 +140,25 @@ static void gemm_block(const gemm_job *job, const gemm_range *r, int64_t row, in
     }
 }
 
-/* Few columns: lanes of rows use the registers better, and A needs no packing. Returns the rows done, from row on. */
+/* Few columns, and A read by columns: lanes of rows use the registers better, and A needs no packing. Returns the rows
+ * done, from row on. */
 static int64_t gemm_narrow(const gemm_job *job, int64_t row, int64_t rows, float *buffer)
 {
     const firn__gemm_args *g = job->g;
     const int64_t vectors = firn__narrow_vectors(g->n), height = vectors * job->tiles->lanes, done = rows / height * height;
     const int64_t width = firn__tile_packed_columns(job->tiles, g->n);
-    const bool turn_b = g->b_packed == NULL && g->b_transposed;
-    if (vectors > 1 && !g->a_transposed && rows_alias(g->lda)) return 0; /* so many rows at a time evict each other */
-    if (g->n > FIRN__NARROW_COLUMNS || done == 0 || (turn_b && g->k * width > b_floats)) return 0;
-    firn__tile t = {.a_row = g->a_transposed ? 1 : g->lda,
-                    .a_k = g->a_transposed ? g->lda : 1,
+    if (!g->a_transposed || g->n > FIRN__NARROW_COLUMNS || done == 0 || g->k * width > b_floats) return 0;
+    firn__tile t = {.a_row = 1,
+                    .a_k = g->lda,
                     .k = g->k,
+                    .b = g->b_transposed ? buffer : g->b,
+                    .ldb = g->b_transposed ? width : g->ldb,
                     .ldc = g->ldc,
                     .resume = g->accumulate,
                     .epilogue = &g->epilogue};
-    t.b = g->b_packed ? g->b_packed : g->b;
-    t.ldb = g->b_packed ? width : g->ldb;
-    if (turn_b) {
-        pack_b(job->tiles, g->n, g->k, g->b, g->ldb, true, buffer);
-        t.b = buffer;
-        t.ldb = width;
-    }
+    if (g->b_transposed) pack_b(job->tiles, g->n, g->k, g->b, g->ldb, true, buffer);
     for (int64_t i = row; i < row + done; i += height) {
-        t.a = g->a + (g->a_transposed ? i : i * g->lda);
+        t.a = g->a + i;
         t.c = g->c + i * g->ldc;
         job->tiles->narrow[g->n - 1](&t);
     }
@@ -196,9 +192,44 @@ static void gemm_part(void *arg, int64_t part, int worker)
     }
 }
 
+/* Few columns, and both matrices by rows of k: no chain over k, whose numbers lie the wrong way, but 16 of them. This is
+ * another sum, so nothing may decide for it but n, k and a_transposed. */
+static bool is_dot(int64_t n, int64_t k)
+{
+    return n <= FIRN__NARROW_COLUMNS && k <= (int64_t)(FIRN__WORKSPACE_BYTES / sizeof(float)) / FIRN__NARROW_COLUMNS;
+}
+
+static void turn_b(int64_t n, int64_t k, const float *b, int64_t ldb, bool b_transposed, float *to)
+{
+    for (int64_t j = 0; j < n; j++)
+        for (int64_t p = 0; p < k; p++) to[j * k + p] = b[b_transposed ? j * ldb + p : p * ldb + j];
+}
+
+static void gemm_dot(firn__crew crew, const firn__gemm_args *g)
+{
+    firn__narrow_args v = {g->n, g->k, g->a, g->lda, g->b, g->ldb, g->c, g->ldc, g->accumulate};
+    if (g->b_packed)
+        v.b = g->b_packed, v.ldb = g->k;
+    else if (!g->b_transposed) {
+        float *turned = firn__workspace(crew.ctx, crew.worker > 0 ? crew.worker : 0);
+        turn_b(g->n, g->k, g->b, g->ldb, false, turned);
+        v.b = turned, v.ldb = g->k;
+    }
+    firn__vector_narrow(crew, g->m, &v);
+    for (int64_t i = 0; i < g->m; i++)
+        for (int64_t j = 0; j < g->n; j++) {
+            float *c = &g->c[i * g->ldc + j];
+            *c = firn__ref_epilogue(*c, &g->epilogue, j);
+        }
+}
+
 void firn__gemm(firn__crew crew, const firn__gemm_args *g)
 {
     const firn__tiles *tiles = crew.ctx->kernels->tiles;
+    if (!g->a_transposed && is_dot(g->n, g->k)) {
+        gemm_dot(crew, g);
+        return;
+    }
     if (tiles == NULL) {
         firn__ref_gemm(crew, g);
         return;
@@ -220,7 +251,8 @@ size_t firn__gemm_packed_bytes(const firn_ctx *ctx, int64_t n, int64_t k)
     const firn__tiles *tiles = ctx->kernels->tiles;
     size_t bytes;
     if (n > INT64_MAX / 2) return 0;
-    if (!firn__mul((size_t)(tiles ? firn__tile_packed_columns(tiles, n) : n), (size_t)k, &bytes)) return 0;
+    const bool by_panels = tiles != NULL && !is_dot(n, k);
+    if (!firn__mul((size_t)(by_panels ? firn__tile_packed_columns(tiles, n) : n), (size_t)k, &bytes)) return 0;
     if (!firn__mul(bytes, sizeof(float), &bytes)) return 0;
     return firn__round_up(bytes, 64, &bytes) ? bytes : 0;
 }
@@ -251,7 +283,9 @@ void firn__gemm_pack_b(firn__crew crew, int64_t n, int64_t k, const float *b, in
                     .b = b,
                     .b_transposed = b_transposed,
                     .packed = packed};
-    if (job.tiles == NULL)
+    if (is_dot(n, k))
+        turn_b(n, k, b, ldb, b_transposed, packed);
+    else if (job.tiles == NULL)
         firn__ref_gemm_pack_b(n, k, b, ldb, b_transposed, packed);
     else
         firn__parallel(crew, firn__ceil_div(n, job.tiles->panel), pack_panel, &job);

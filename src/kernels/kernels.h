@@ -1,7 +1,7 @@
 /* kernels.h: all that operators and optimizers ask of the machine. Pointers, sizes and strides; no tensors.
  * Every function gives the same bits for every instruction set, thread count and slicing (ARCHITECTURE: arithmetic):
- * an element of a product is one chain of fused multiply-adds in ascending k, then bias, scale-shift, relu. A
- * convolution's chains are described in conv.h. */
+ * an element of a product is one chain of fused multiply-adds in ascending k (with at most 12 columns and A by rows 16
+ * of them, lane by lane), then bias, scale-shift, relu. A convolution's chains are described in conv.h. */
 #ifndef FIRN_KERNELS_H
 #define FIRN_KERNELS_H
 #include "ctx.h"
@@ -22,10 +22,10 @@ typedef struct firn__gemm_args {
     const float *b;
     int64_t ldb;
     bool b_transposed;     /* stored [N,K] */
-    const float *b_packed; /* made by firn__gemm_pack_b from the same b: then b is not read */
+    const float *b_packed; /* made by firn__gemm_pack_b from the same b: then b is not read; A by rows only */
     float *c;
     int64_t ldc;
-    bool accumulate; /* the chain goes on from what C holds */
+    bool accumulate; /* the chain goes on from what C holds, or is added to it */
     firn__epilogue_args epilogue;
 } firn__gemm_args;
 void firn__gemm(firn__crew crew, const firn__gemm_args *g);

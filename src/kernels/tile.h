@@ -23,8 +23,8 @@ typedef struct firn__tile {
 } firn__tile;
 typedef void firn__tile_fn(const firn__tile *t);
 
-/* A narrow tile has lanes of rows, and few columns, in place of lanes of columns: rows * lanes rows of C, row i of A at
- * a + i * a_row with a_k 1, or with a_row 1; one segment and tap. */
+/* A narrow tile has lanes of rows, and few columns, in place of lanes of columns, where A is read by columns (a_row is 1):
+ * rows * lanes rows of C; one segment and tap. */
 #define FIRN__NARROW_COLUMNS 12
 
 /* Vectors of rows in a narrow tile: enough chains to hide the latency of one. */

@@ -5,7 +5,6 @@
  *   ZERO() LOAD(p) STORE(p, v) SPREAD(p) ADD(a, b) FMA(a, b, c) RELU(v)
  *   LOAD_PART(p, n) STORE_PART(p, v, n)    the first n lanes, 0 <= n < LANES; the rest is zero, or left alone
  *   TRANSPOSE(r)                  LANES vectors in place
- *   LOAD_TURNED(r, rows, ld)      r[k] = a[0..LANES-1][k], k < 4; row i at rows[i / 4] + i % 4 * ld
  *
  * and lists its tiles with TILES afterwards. */
 #include "tile.h"
@@ -146,44 +145,16 @@ INLINE TARGET void ISA(tile_depthwise)(const firn__tile *t, const int rows)
 
 /* ---- narrow tiles: acc[j][i] is column j of vector i of rows ---- */
 
-INLINE TARGET void ISA(narrow_step)(VEC acc[][2], const VEC av[2], const float *b, const int columns, const int vectors)
-{
-    EACH(j, columns) {
-        const VEC bv = SPREAD(b + j);
-        EACH(i, vectors) acc[j][i] = FMA(av[i], bv, acc[j][i]);
-    }
-}
-
 INLINE TARGET void ISA(narrow_multiply)(const firn__tile *t, VEC acc[][2], const int columns, const int vectors)
 {
-    const float *a = t->a, *b = t->b, *rows[2][LANES / 4];
-    VEC av[2];
-    int64_t p = 0;
-    if (t->a_row == 1) {
-        for (; p < t->k; p++, a += t->a_k, b += t->ldb) {
-            EACH(i, vectors) av[i] = LOAD(a + i * LANES);
-            ISA(narrow_step)(acc, av, b, columns, vectors);
+    const float *a = t->a, *b = t->b;
+    for (int64_t p = 0; p < t->k; p++, a += t->a_k, b += t->ldb) {
+        VEC av[2];
+        EACH(i, vectors) av[i] = LOAD(a + i * LANES);
+        EACH(j, columns) {
+            const VEC bv = SPREAD(b + j);
+            EACH(i, vectors) acc[j][i] = FMA(av[i], bv, acc[j][i]);
         }
-        return;
-    }
-    EACH(i, vectors)
-        EACH(q, LANES / 4) rows[i][q] = ISA(unrelated)(a + (i * LANES + 4 * q) * t->a_row);
-    for (; p + 4 <= t->k; p += 4, b += 4 * t->ldb) {
-        VEC turned[2][4];
-        EACH(i, vectors) {
-            LOAD_TURNED(turned[i], rows[i], t->a_row);
-            EACH(q, LANES / 4) rows[i][q] += 4;
-        }
-        EACH(q, 4) {
-            EACH(i, vectors) av[i] = turned[i][q];
-            ISA(narrow_step)(acc, av, b + q * t->ldb, columns, vectors);
-        }
-    }
-    for (; p < t->k; p++, b += t->ldb) {
-        float column[2][LANES];
-        for (int i = 0; i < vectors * LANES; i++) column[i / LANES][i % LANES] = a[i * t->a_row + p];
-        EACH(i, vectors) av[i] = LOAD(column[i]);
-        ISA(narrow_step)(acc, av, b, columns, vectors);
     }
 }
 

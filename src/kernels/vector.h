@@ -143,6 +143,18 @@ static inline int32_t firn__vector_label(const firn__cross_entropy_args *a, int6
     return a->dtype == FIRN_U8 ? ((const uint8_t *)a->label)[row] : ((const int32_t *)a->label)[row];
 }
 
+/* C[i][j] = A[i] . B[j], B by its columns: 16 chains over k, lane by lane, added as a tree. n <= 12; an item is a row. */
+typedef struct firn__narrow_args {
+    int64_t n, k;
+    const float *a;
+    int64_t lda;
+    const float *b;
+    int64_t ldb;
+    float *c;
+    int64_t ldc;
+    bool accumulate;
+} firn__narrow_args;
+
 typedef struct firn__affine_args { /* y = fma(x - mean, scale, shift) by column; in place */
     int64_t columns;
     const float *x, *mean, *scale, *shift; /* mean, shift: NULL leaves them out */
@@ -191,6 +203,7 @@ typedef struct firn__norm_sums_args {
     X(softmax_grad, softmax_grad, 4 * a->columns)                                                                          \
     X(cross_entropy, cross_entropy, 8 * a->columns)                                                                        \
     X(cross_entropy_grad, cross_entropy, 4 * a->columns)                                                                   \
+    X(narrow, narrow, 2 * a->n * a->k / 16)                                                                                \
     X(affine, affine, a->columns)                                                                                          \
     X(norm_grad, norm_grad, a->columns)                                                                                    \
     X(sum_squares, sum_squares, a->chunk)                                                                                  \

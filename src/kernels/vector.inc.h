@@ -2,6 +2,7 @@
  * the table. */
 #include "vector_elements.inc.h"
 #include "vector_math.inc.h"
+#include "vector_narrow.inc.h"
 #include "vector_pool.inc.h"
 #include "vector_rows.inc.h"
 #include "vector_sparse.inc.h"

@@ -104,7 +104,7 @@ static void try_product(int64_t m, int64_t n, int64_t k)
     firn__gemm_args g = random_product(m, n, k);
     const float *before = g.c;
     const size_t floats = m > 0 && n > 0 ? (size_t)((m - 1) * g.ldc + n) : 0;
-    const bool packed = coin();
+    const bool packed = !g.a_transposed && coin();
     float *plain = NULL;
     for (int i = 0; i < set_count; i++) {
         float *c = product_by((firn__crew){contexts[i], -1}, g, before, floats, packed);

@@ -105,6 +105,27 @@ void try_affine(void)
     }
 }
 
+void try_narrow(void)
+{
+    const int64_t rows = 1 + try_below(40), n = 1 + try_below(12), k = 1 + try_below(100);
+    const int64_t lda = k + try_below(3), ldb = k + try_below(3), ldc = n + try_below(3);
+    const float *a = try_numbers((rows - 1) * lda + k, -2, 2), *b = try_numbers((n - 1) * ldb + k, -2, 2);
+    const bool accumulate = try_coin();
+    EACH_SET(s)
+    {
+        float *c = try_blank((rows - 1) * ldc + n);
+        for (int64_t i = 0; accumulate && i < (rows - 1) * ldc + n; i++) c[i] = (float)i;
+        try_sets[s]->narrow(&(firn__narrow_args){n, k, a, lda, b, ldb, c, ldc, accumulate}, 0, rows);
+        try_same_floats(s, c, (rows - 1) * ldc + n, 0);
+        for (int64_t i = 0; i < rows; i++)
+            for (int64_t j = 0; j < n; j++) {
+                double sum = accumulate ? (double)(i * ldc + j) : 0;
+                for (int64_t p = 0; p < k; p++) sum += (double)a[i * lda + p] * (double)b[j * ldb + p];
+                try_near(c[i * ldc + j], sum, 4 * (double)k + (accumulate ? (double)(i * ldc + j) : 0));
+            }
+    }
+}
+
 void try_norm_grad(void)
 {
     const int64_t rows = 1 + try_below(5), columns = 1 + try_below(50);

@@ -17,7 +17,6 @@
 #define ADD(a, b) vaddq_f32(a, b)
 #define FMA(a, b, c) vfmaq_f32(c, a, b)
 #define RELU(v) vbslq_f32(vcltzq_f32(v), vdupq_n_f32(0), v) /* NaN and -0 stay */
-#define LOAD_TURNED(r, rows, ld) load_turned_neon(r, rows, ld)
 #define TRANSPOSE(r) transpose_vectors_neon(r)
 
 static inline float32x4_t load_first_neon(const float *p, int n)
@@ -41,12 +40,6 @@ static inline void transpose_vectors_neon(float32x4_t r[4])
         r[i] = vcombine_f32(vget_low_f32(low.val[i]), vget_low_f32(high.val[i]));
         r[2 + i] = vcombine_f32(vget_high_f32(low.val[i]), vget_high_f32(high.val[i]));
     }
-}
-
-static inline void load_turned_neon(float32x4_t r[4], const float *const rows[1], int64_t ld)
-{
-    for (int j = 0; j < 4; j++) r[j] = vld1q_f32(rows[0] + j * ld);
-    transpose_vectors_neon(r);
 }
 
 #include "tile.inc.h"

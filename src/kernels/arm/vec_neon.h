@@ -111,6 +111,22 @@ LANES_INLINE vf vf_apart4(vf x) { return (vf){{x.r[1], x.r[0], x.r[3], x.r[2]}};
 LANES_INLINE vf vf_apart2(vf x) { FOUR(vf, vextq_f32(x.r[i], x.r[i], 2)); }
 ONE_IN(vf, vf_apart1, vf, vrev64q_f32)
 
+#define VEC_SUMS 6
+LANES_INLINE vf vf_join8(vf x, vf y)
+{
+    return (vf){
+        {vaddq_f32(x.r[0], x.r[2]), vaddq_f32(x.r[1], x.r[3]), vaddq_f32(y.r[0], y.r[2]), vaddq_f32(y.r[1], y.r[3])}};
+}
+LANES_INLINE vf vf_join4(vf x, vf y)
+{
+    return (vf){
+        {vaddq_f32(x.r[0], x.r[1]), vaddq_f32(x.r[2], x.r[3]), vaddq_f32(y.r[0], y.r[1]), vaddq_f32(y.r[2], y.r[3])}};
+}
+#define JOIN_2(a, b)                                                                                                       \
+    vaddq_f32(vcombine_f32(vget_low_f32(a), vget_low_f32(b)), vcombine_f32(vget_high_f32(a), vget_high_f32(b)))
+TWO_IN(vf, vf_join2, vf, JOIN_2)
+TWO_IN(vf, vf_join1, vf, vpaddq_f32)
+
 LANES_INLINE vd vd_zero(void)
 {
     vd out;
@@ -137,5 +153,6 @@ LANES_INLINE void vd_store(double p[16], vd x)
 #undef SMALLER
 #undef SIGNED
 #undef TO_FLOAT
+#undef JOIN_2
 #undef LESS_I
 #endif

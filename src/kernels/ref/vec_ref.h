@@ -21,6 +21,17 @@ typedef uint32_t vm; /* bit i: lane i */
 #define INTEGERS(name, value) LANES_INLINE vi name(vi a, vi b) { EVERY_LANE a.at[i] = value; return a; }
 #define SHIFT(name, value) LANES_INLINE vi name(vi a, int k) { EVERY_LANE a.at[i] = value; return a; }
 #define APART(name, k) LANES_INLINE vf name(vf a) { vf r; EVERY_LANE r.at[i] = a.at[i ^ k]; return r; }
+/* In each part of the vector: the sums of a's lanes k apart within 2k, then those of b's. */
+#define JOIN(name, part, k)                                                                                                \
+    LANES_INLINE vf name(vf a, vf b)                                                                                       \
+    {                                                                                                                      \
+        vf r;                                                                                                              \
+        EVERY_LANE {                                                                                                       \
+            const int half = part / 2, at = i % part % half, from = i / part * part + at / k * 2 * k + at % k;             \
+            r.at[i] = i % part < half ? a.at[from] + a.at[from + k] : b.at[from] + b.at[from + k];                         \
+        }                                                                                                                  \
+        return r;                                                                                                          \
+    }
 #define TEST(name, type, value) LANES_INLINE vm name(type a, type b) { vm m = 0; EVERY_LANE m |= (vm)(value) << i; return m; }
 
 LANES_INLINE vf vf_set(float x) { vf r; EVERY_LANE r.at[i] = x; return r; }
@@ -38,6 +49,11 @@ APART(vf_apart8, 8)
 APART(vf_apart4, 4)
 APART(vf_apart2, 2)
 APART(vf_apart1, 1)
+#define VEC_SUMS 16
+JOIN(vf_join8, 16, 8)
+JOIN(vf_join4, 16, 4)
+JOIN(vf_join2, 4, 2)
+JOIN(vf_join1, 4, 1)
 
 LANES_INLINE vi vi_set(uint32_t x) { vi r; EVERY_LANE r.at[i] = x; return r; }
 LANES_INLINE vi vi_iota(void) { vi r; EVERY_LANE r.at[i] = (uint32_t)i; return r; }
@@ -75,5 +91,6 @@ LANES_INLINE void vd_store(double p[16], vd a) { memcpy(p, &a, sizeof a); }
 #undef INTEGERS
 #undef SHIFT
 #undef APART
+#undef JOIN
 #undef TEST
 #endif

@@ -16,7 +16,6 @@
 #define ADD(a, b) _mm256_add_ps(a, b)
 #define FMA(a, b, c) _mm256_fmadd_ps(a, b, c)
 #define RELU(v) _mm256_max_ps(_mm256_setzero_ps(), v) /* the second operand, where one is NaN or both are zero */
-#define LOAD_TURNED(r, rows, ld) load_turned_avx2(r, rows, ld)
 #define TRANSPOSE(r) transpose_vectors_avx2(r)
 
 /* 8 x 8: pairs, then fours within 128-bit halves, then the halves. */
@@ -37,20 +36,6 @@ static inline __attribute__((always_inline)) TARGET void transpose_vectors_avx2(
         t[4 + i] = _mm256_permute2f128_ps(r[i], r[4 + i], 0x31);
     }
     for (int i = 0; i < 8; i++) r[i] = t[i];
-}
-
-/* Four floats of 8 rows: a row for each half of a vector, then 4 x 4 within halves. */
-static inline __attribute__((always_inline)) TARGET void load_turned_avx2(__m256 r[4], const float *const rows[2],
-                                                                          int64_t ld)
-{
-    __m256 q[4];
-    for (int j = 0; j < 4; j++) q[j] = _mm256_set_m128(_mm_loadu_ps(rows[1] + j * ld), _mm_loadu_ps(rows[0] + j * ld));
-    for (int j = 0; j < 2; j++) {
-        const __m256 x = j == 0 ? _mm256_unpacklo_ps(q[0], q[1]) : _mm256_unpackhi_ps(q[0], q[1]);
-        const __m256 y = j == 0 ? _mm256_unpacklo_ps(q[2], q[3]) : _mm256_unpackhi_ps(q[2], q[3]);
-        r[2 * j] = _mm256_shuffle_ps(x, y, 0x44);
-        r[2 * j + 1] = _mm256_shuffle_ps(x, y, 0xee);
-    }
 }
 
 #include "tile.inc.h"

@@ -17,7 +17,6 @@
 #define ADD(a, b) _mm512_add_ps(a, b)
 #define FMA(a, b, c) _mm512_fmadd_ps(a, b, c)
 #define RELU(v) _mm512_max_ps(_mm512_setzero_ps(), v) /* the second operand, where one is NaN or both are zero */
-#define LOAD_TURNED(r, rows, ld) load_turned_avx512(r, rows, ld)
 #define TRANSPOSE(r) transpose_vectors_avx512(r)
 
 /* 16 x 16: pairs, then fours within 128-bit quarters, then the quarters. */
@@ -45,25 +44,6 @@ static inline __attribute__((always_inline)) TARGET void transpose_vectors_avx51
         r[4 + i] = _mm512_shuffle_f32x4(t[4 + i], t[12 + i], 0x88);
         r[8 + i] = _mm512_shuffle_f32x4(t[i], t[8 + i], 0xdd);
         r[12 + i] = _mm512_shuffle_f32x4(t[4 + i], t[12 + i], 0xdd);
-    }
-}
-
-/* Four floats of 16 rows: a row for each quarter of a vector, then 4 x 4 within quarters. */
-static inline __attribute__((always_inline)) TARGET void load_turned_avx512(__m512 r[4], const float *const rows[4],
-                                                                            int64_t ld)
-{
-    __m512 q[4];
-    for (int j = 0; j < 4; j++) {
-        q[j] = _mm512_castps128_ps512(_mm_loadu_ps(rows[0] + j * ld));
-        q[j] = _mm512_mask_broadcast_f32x4(q[j], 0x00f0, _mm_loadu_ps(rows[1] + j * ld));
-        q[j] = _mm512_mask_broadcast_f32x4(q[j], 0x0f00, _mm_loadu_ps(rows[2] + j * ld));
-        q[j] = _mm512_mask_broadcast_f32x4(q[j], 0xf000, _mm_loadu_ps(rows[3] + j * ld));
-    }
-    for (int j = 0; j < 2; j++) {
-        const __m512 x = j == 0 ? _mm512_unpacklo_ps(q[0], q[1]) : _mm512_unpackhi_ps(q[0], q[1]);
-        const __m512 y = j == 0 ? _mm512_unpacklo_ps(q[2], q[3]) : _mm512_unpackhi_ps(q[2], q[3]);
-        r[2 * j] = _mm512_castpd_ps(_mm512_unpacklo_pd(_mm512_castps_pd(x), _mm512_castps_pd(y)));
-        r[2 * j + 1] = _mm512_castpd_ps(_mm512_unpackhi_pd(_mm512_castps_pd(x), _mm512_castps_pd(y)));
     }
 }
 

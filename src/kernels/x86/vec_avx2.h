@@ -104,6 +104,18 @@ LANES_INLINE vf vf_apart4(vf x) { return (vf){_mm256_permute2f128_ps(x.a, x.a, 1
 LANES_INLINE vf vf_apart2(vf x) { return (vf){_mm256_permute_ps(x.a, 0x4e), _mm256_permute_ps(x.b, 0x4e)}; }
 LANES_INLINE vf vf_apart1(vf x) { return (vf){_mm256_permute_ps(x.a, 0xb1), _mm256_permute_ps(x.b, 0xb1)}; }
 
+#define VEC_SUMS 6
+LANES_INLINE vf vf_join8(vf x, vf y) { return (vf){_mm256_add_ps(x.a, x.b), _mm256_add_ps(y.a, y.b)}; }
+LANES_INLINE __m256 halves(vf x) /* of a, then of b */
+{
+    return _mm256_add_ps(_mm256_permute2f128_ps(x.a, x.b, 0x20), _mm256_permute2f128_ps(x.a, x.b, 0x31));
+}
+LANES_INLINE vf vf_join4(vf x, vf y) { return (vf){halves(x), halves(y)}; }
+#define JOIN_2(x, y) _mm256_add_ps(_mm256_shuffle_ps(x, y, 0x44), _mm256_shuffle_ps(x, y, 0xee))
+#define JOIN_1(x, y) _mm256_add_ps(_mm256_shuffle_ps(x, y, 0x88), _mm256_shuffle_ps(x, y, 0xdd))
+TWO(vf, vf_join2, vf, JOIN_2)
+TWO(vf, vf_join1, vf, JOIN_1)
+
 LANES_INLINE vd vd_zero(void)
 {
     return (vd){_mm256_setzero_pd(), _mm256_setzero_pd(), _mm256_setzero_pd(), _mm256_setzero_pd()};
@@ -127,6 +139,8 @@ LANES_INLINE void vd_store(double p[16], vd x)
 #undef TWO
 #undef LESS
 #undef EQUAL
+#undef JOIN_2
+#undef JOIN_1
 #undef LESS_I
 #undef EQUAL_I
 #endif

@@ -70,6 +70,15 @@ LANES_INLINE vf vf_apart4(vf a) { return _mm512_shuffle_f32x4(a, a, 0xb1); }
 LANES_INLINE vf vf_apart2(vf a) { return _mm512_permute_ps(a, 0x4e); }
 LANES_INLINE vf vf_apart1(vf a) { return _mm512_permute_ps(a, 0xb1); }
 
+#define VEC_SUMS 16
+#define JOIN(name, shuffle, low, high)                                                                                     \
+    LANES_INLINE vf name(vf a, vf b) { return _mm512_add_ps(shuffle(a, b, low), shuffle(a, b, high)); }
+JOIN(vf_join8, _mm512_shuffle_f32x4, 0x44, 0xee)
+JOIN(vf_join4, _mm512_shuffle_f32x4, 0x88, 0xdd)
+JOIN(vf_join2, _mm512_shuffle_ps, 0x44, 0xee)
+JOIN(vf_join1, _mm512_shuffle_ps, 0x88, 0xdd)
+#undef JOIN
+
 LANES_INLINE vd vd_zero(void) { return (vd){_mm512_setzero_pd(), _mm512_setzero_pd()}; }
 LANES_INLINE vd vd_add_squares(vd sum, vf x)
 {

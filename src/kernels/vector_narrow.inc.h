@@ -1,0 +1,69 @@
+/* vector_narrow.inc.h: products with few columns. Included once per instruction set. */
+
+/* The sums of 16 vectors, of vector i in lane i % 4 * 4 + i / 4: those of vf_sum(), in fewer steps. */
+LANES_INLINE vf sums_of_16(vf s[16])
+{
+    EACH(i, 8) s[i] = vf_join8(s[2 * i], s[2 * i + 1]);
+    EACH(i, 4) s[i] = vf_join4(s[2 * i], s[2 * i + 1]);
+    EACH(i, 2) s[i] = vf_join2(s[2 * i], s[2 * i + 1]);
+    return vf_join1(s[0], s[1]);
+}
+
+/* rows x columns elements of C, at most VEC_SUMS, each in the 16 lanes of a vector. */
+LANES_INLINE void narrow_tile(const firn__narrow_args *g, int64_t i, int64_t j, const int rows, const int columns)
+{
+    const float *a = g->a + i * g->lda, *b = g->b + j * g->ldb;
+    vf sum[16], row[16];
+    float lane[16];
+    EACH(s, 16) sum[s] = vf_set(0.0f);
+    EACH_GROUP(p, n, 0, g->k)
+    {
+        EACH(r, rows) row[r] = vf_load_n(a + r * g->lda + p, n);
+        EACH(q, columns) {
+            const vf column = vf_load_n(b + q * g->ldb + p, n);
+            EACH(r, rows) sum[r * columns + q] = vf_fma(row[r], column, sum[r * columns + q]);
+        }
+    }
+    vf_store_n(lane, sums_of_16(sum), 16);
+    for (int s = 0; s < rows * columns; s++) {
+        float *c = &g->c[(i + s / columns) * g->ldc + j + s % columns];
+        const float product = lane[s % 4 * 4 + s / 4];
+        *c = g->accumulate ? *c + product : product;
+    }
+}
+
+LANES_INLINE void narrow_columns(const firn__narrow_args *g, int64_t begin, int64_t end, int64_t j, const int columns)
+{
+    const int rows = VEC_SUMS / columns;
+    int64_t i = begin;
+    for (; i + rows <= end; i += rows) narrow_tile(g, i, j, rows, columns);
+    for (; i < end; i++) narrow_tile(g, i, j, 1, columns);
+}
+
+/* An item is a row of C. */
+static void narrow(const firn__narrow_args *g, int64_t begin, int64_t end)
+{
+    for (int64_t j = 0; j < g->n;) {
+        const int64_t left = g->n - j;
+        switch (left > 6 ? (left + 1) / 2 : left) { /* n is at most 12 */
+        case 1:
+            narrow_columns(g, begin, end, j, 1), j += 1;
+            break;
+        case 2:
+            narrow_columns(g, begin, end, j, 2), j += 2;
+            break;
+        case 3:
+            narrow_columns(g, begin, end, j, 3), j += 3;
+            break;
+        case 4:
+            narrow_columns(g, begin, end, j, 4), j += 4;
+            break;
+        case 5:
+            narrow_columns(g, begin, end, j, 5), j += 5;
+            break;
+        default:
+            narrow_columns(g, begin, end, j, 6), j += 6;
+            break;
+        }
+    }
+}
