@@ -18,7 +18,7 @@ static const double most_density = 0.6; /* from which on the dense tiles are fas
 typedef struct sparse_job {
     const firn__gemm_args *g;
     firn_ctx *ctx;
-    int64_t row_parts;
+    int64_t columns, row_parts; /* of a part, where A has the zeros */
 } sparse_job;
 
 static uint64_t first_bits(int64_t n) { return n == 64 ? ~(uint64_t)0 : ((uint64_t)1 << n) - 1; }
@@ -57,7 +57,7 @@ static void prefetch(const float *x, int64_t rows, int64_t ld)
         for (int64_t j = 0; j < block; j += 16) PREFETCH(x + j);
 }
 
-/* ---- A has the zeros: 64 columns of C, and rows of a part ---- */
+/* ---- A has the zeros: rows and columns of C are shared out ---- */
 
 /* Rows k..k+depth-1 of 64 columns of B, side by side. */
 static void block_of_b(const firn__gemm_args *g, const firn__tiles *tiles, int64_t k, int64_t depth, int64_t j, float *to)
@@ -77,27 +77,34 @@ static void sparse_a(void *arg, int64_t part, int worker)
 {
     const sparse_job *job = arg;
     const firn__gemm_args *g = job->g;
-    const firn__tiles *tiles = job->ctx->kernels->tiles;
     const firn__vector_kernels *vector = job->ctx->kernels->vector;
-    const int64_t groups = g->n / block, j = part % groups * block;
-    const int64_t first = g->m * (part / groups) / job->row_parts, last = g->m * (part / groups + 1) / job->row_parts;
+    const int64_t parts = firn__ceil_div(g->n, job->columns), row_part = part / parts;
+    const int64_t begin = part % parts * job->columns, end = firn__min(begin + job->columns, g->n);
+    const int64_t first = g->m * row_part / job->row_parts, last = g->m * (row_part + 1) / job->row_parts;
     float *b = firn__workspace(job->ctx, worker);
     for (int64_t k = 0; k < g->k; k += block) {
         const int64_t depth = firn__min(block, g->k - k);
-        block_of_b(g, tiles, k, depth, j, b);
-        const bool whole = !vector->all_finite(depth, b, block), is_last = k + depth == g->k;
+        bool whole = false, is_last = k + depth == g->k;
+        for (int64_t j = begin; j < end; j += block) {
+            block_of_b(g, job->ctx->kernels->tiles, k, depth, j, b + (j - begin) * block);
+            whole = whole || !vector->all_finite(depth, b + (j - begin) * block, block);
+        }
         for (int64_t i = first; i < last; i += block) {
             uint64_t masks[block];
             const int64_t rows = firn__min(block, last - i);
             const float *a = g->a + i * g->lda + k;
             vector->nonzero(rows, depth, a, g->lda, masks);
             for (int64_t r = 0; whole && r < rows; r++) masks[r] = first_bits(depth);
-            const firn__sparse_args s = {masks, a, g->lda, 1, b, block, g->c + i * g->ldc + j, g->ldc, k > 0};
             if (!is_last) prefetch(a + block, rows, g->lda);
-            if (vector->sparse_rows(&s, rows) && is_last) mend(job, i, rows, j, block, g->c + i * g->ldc + j, g->ldc, 1);
+            for (int64_t j = begin; j < end; j += block) {
+                float *c = g->c + i * g->ldc + j;
+                const firn__sparse_args s = {masks, a, g->lda, 1, b + (j - begin) * block, block, c, g->ldc, k > 0};
+                if (vector->sparse_rows(&s, rows) && is_last) mend(job, i, rows, j, block, c, g->ldc, 1);
+            }
         }
     }
-    vector->sparse_finish(&g->epilogue, j, last - first, g->c + first * g->ldc + j, g->ldc);
+    for (int64_t j = begin; j < end; j += block)
+        vector->sparse_finish(&g->epilogue, j, last - first, g->c + first * g->ldc + j, g->ldc);
 }
 
 /* ---- B has the zeros, and A is read by columns: the transpose of C, 64 columns of C at a time ---- */
@@ -172,10 +179,12 @@ static bool is_sparse_b(const firn_ctx *ctx, const firn__gemm_args *g)
 bool firn__gemm_sparse(firn__crew crew, const firn__gemm_args *g)
 {
     if (g->accumulate || 2.0 * (double)g->m * (double)g->n * (double)g->k < sparse_flops) return false;
-    sparse_job job = {.g = g, .ctx = crew.ctx, .row_parts = 1};
+    sparse_job job = {.g = g, .ctx = crew.ctx};
     if (is_sparse_a(g)) {
-        job.row_parts = firn__ceil_div(firn__crew_size(crew), g->n / block);
-        firn__parallel(crew, g->n / block * job.row_parts, sparse_a, &job);
+        const int64_t threads = firn__crew_size(crew), groups = g->n / block;
+        job.columns = groups >= 2 * threads ? 2 * block : block; /* so that zeros are looked for half as often */
+        job.row_parts = firn__ceil_div(threads, groups);
+        firn__parallel(crew, firn__ceil_div(g->n, job.columns) * job.row_parts, sparse_a, &job);
     } else if (is_sparse_b(crew.ctx, g))
         firn__parallel(crew, firn__ceil_div(g->n, block), sparse_b, &job);
     else

@@ -139,10 +139,9 @@ static inline void tile_pixels(int size, float *image, int64_t h, int64_t w, int
             const bool in = inside || (y + i >= 0 && y + i < h && x + j >= 0 && x + j < w);
             at[i * size + j] = in ? image + ((y + i) * w + x + j) * c : outside;
         }
-    for (int64_t i = 0; i < side && y + size + i < h; i++) {
-        const float *below = image + ((y + size + i) * w + x) * c;
-        for (int64_t j = 0; j < side * c; j += lanes) PREFETCH(below + j);
-    }
+    const int64_t left = x < 0 ? 0 : x, right = firn__min(x + side, w);
+    for (int64_t i = y + size < 0 ? 0 : y + size; i < firn__min(y + size + side, h); i++)
+        for (int64_t j = left * c; j < right * c; j += lanes) PREFETCH(image + i * w * c + j);
 }
 
 /* The tiles of rows begin..end-1 into points of `to`; pixels outside are zeros. */
