@@ -199,10 +199,15 @@ static bool is_dot(int64_t n, int64_t k)
     return n <= FIRN__NARROW_COLUMNS && k <= (int64_t)(FIRN__WORKSPACE_BYTES / sizeof(float)) / FIRN__NARROW_COLUMNS;
 }
 
-static void turn_b(int64_t n, int64_t k, const float *b, int64_t ldb, bool b_transposed, float *to)
+/* B by its columns, k apart. */
+static void turn_b(const firn__tiles *tiles, int64_t n, int64_t k, const float *b, int64_t ldb, bool b_transposed,
+                   float *to)
 {
-    for (int64_t j = 0; j < n; j++)
-        for (int64_t p = 0; p < k; p++) to[j * k + p] = b[b_transposed ? j * ldb + p : p * ldb + j];
+    if (tiles != NULL && !b_transposed)
+        tiles->transpose(k, n, k, b, ldb, to, k);
+    else
+        for (int64_t j = 0; j < n; j++)
+            for (int64_t p = 0; p < k; p++) to[j * k + p] = b[b_transposed ? j * ldb + p : p * ldb + j];
 }
 
 static void gemm_dot(firn__crew crew, const firn__gemm_args *g)
@@ -212,14 +217,15 @@ static void gemm_dot(firn__crew crew, const firn__gemm_args *g)
         v.b = g->b_packed, v.ldb = g->k;
     else if (!g->b_transposed) {
         float *turned = firn__workspace(crew.ctx, crew.worker > 0 ? crew.worker : 0);
-        turn_b(g->n, g->k, g->b, g->ldb, false, turned);
+        turn_b(crew.ctx->kernels->tiles, g->n, g->k, g->b, g->ldb, false, turned);
         v.b = turned, v.ldb = g->k;
     }
     firn__vector_narrow(crew, g->m, &v);
-    for (int64_t i = 0; i < g->m; i++)
+    const firn__epilogue_args *e = &g->epilogue;
+    for (int64_t i = 0; i < g->m && (e->bias || e->scale || e->relu); i++)
         for (int64_t j = 0; j < g->n; j++) {
             float *c = &g->c[i * g->ldc + j];
-            *c = firn__ref_epilogue(*c, &g->epilogue, j);
+            *c = firn__ref_epilogue(*c, e, j);
         }
 }
 
@@ -284,7 +290,7 @@ void firn__gemm_pack_b(firn__crew crew, int64_t n, int64_t k, const float *b, in
                     .b_transposed = b_transposed,
                     .packed = packed};
     if (is_dot(n, k))
-        turn_b(n, k, b, ldb, b_transposed, packed);
+        turn_b(job.tiles, n, k, b, ldb, b_transposed, packed);
     else if (job.tiles == NULL)
         firn__ref_gemm_pack_b(n, k, b, ldb, b_transposed, packed);
     else

@@ -25,11 +25,12 @@ LANES_INLINE void narrow_tile(const firn__narrow_args *g, int64_t i, int64_t j, 
         }
     }
     vf_store_n(lane, sums_of_16(sum), 16);
-    for (int s = 0; s < rows * columns; s++) {
-        float *c = &g->c[(i + s / columns) * g->ldc + j + s % columns];
-        const float product = lane[s % 4 * 4 + s / 4];
-        *c = g->accumulate ? *c + product : product;
-    }
+    EACH(r, rows)
+        EACH(q, columns) {
+            const int s = r * columns + q;
+            float *c = &g->c[(i + r) * g->ldc + j + q];
+            *c = g->accumulate ? *c + lane[s % 4 * 4 + s / 4] : lane[s % 4 * 4 + s / 4];
+        }
 }
 
 LANES_INLINE void narrow_columns(const firn__narrow_args *g, int64_t begin, int64_t end, int64_t j, const int columns)
