@@ -240,15 +240,14 @@ void firn__gemm(firn__crew crew, const firn__gemm_args *g)
         firn__ref_gemm(crew, g);
         return;
     }
+    if (crew.worker < 0 && 2.0 * (double)g->m * (double)g->n * (double)g->k < serial_flops) crew.worker = 0;
     if (firn__gemm_sparse(crew, g)) return;
     gemm_job job = {.g = g, .tiles = tiles, .row_parts = 1, .column_parts = 1, .ctx = crew.ctx};
-    if (2.0 * (double)g->m * (double)g->n * (double)g->k >= serial_flops) {
-        const int threads = firn__crew_size(crew);
-        if (g->n / tiles->panel >= threads)
-            job.column_parts = threads;
-        else
-            job.row_parts = threads;
-    }
+    const int threads = firn__crew_size(crew);
+    if (g->n / tiles->panel >= threads)
+        job.column_parts = threads;
+    else
+        job.row_parts = threads;
     firn__parallel(crew, job.row_parts * job.column_parts, gemm_part, &job);
 }
 
@@ -259,7 +258,7 @@ size_t firn__gemm_packed_bytes(const firn_ctx *ctx, int64_t n, int64_t k)
     if (n > INT64_MAX / 2) return 0;
     const bool by_panels = tiles != NULL && !is_dot(n, k);
     if (!firn__mul((size_t)(by_panels ? firn__tile_packed_columns(tiles, n) : n), (size_t)k, &bytes)) return 0;
-    if (!firn__mul(bytes, sizeof(float), &bytes)) return 0;
+    if (!firn__add(bytes, 1, &bytes) || !firn__mul(bytes, sizeof(float), &bytes)) return 0;
     return firn__round_up(bytes, 64, &bytes) ? bytes : 0;
 }
 
@@ -295,4 +294,5 @@ void firn__gemm_pack_b(firn__crew crew, int64_t n, int64_t k, const float *b, in
         firn__ref_gemm_pack_b(n, k, b, ldb, b_transposed, packed);
     else
         firn__parallel(crew, firn__ceil_div(n, job.tiles->panel), pack_panel, &job);
+    if (n % 64 == 0) packed[n * k] = crew.ctx->kernels->vector->all_finite(n / 64 * k, packed, 64); /* for sparse.c */
 }

@@ -11,8 +11,8 @@
  * adding it changes nothing but a sum of -0; every sum begins with +0, so that only one whose last terms vanished below
  * the smallest number can end as -0: such a one is computed again, whole. Blocks where b is not finite are left whole. */
 
-enum { block = 64, samples = 8 };
-static const double sparse_flops = 2e6;
+enum { block = 64, most_samples = 8 };
+static const double sparse_flops = 1e5;
 static const double most_density = 0.6; /* from which on the dense tiles are faster */
 
 typedef struct sparse_job {
@@ -59,24 +59,27 @@ static void prefetch(const float *x, int64_t rows, int64_t ld)
 
 /* ---- A has the zeros: rows and columns of C are shared out ---- */
 
-/* Rows k..k+depth-1 of 64 columns of B, side by side. */
-static void block_of_b(const firn__gemm_args *g, const firn__tiles *tiles, int64_t k, int64_t depth, int64_t j, float *to)
+/* Rows k..k+depth-1 of 64 columns of B, 16 by 16: in place if B is packed, else in buffer. */
+static void block_of_b(const firn__gemm_args *g, const firn__tiles *tiles, int64_t k, int64_t depth, int64_t j,
+                       float *buffer, const float *b[4])
 {
-    if (g->b_packed)
-        for (int64_t q = 0; q < block; q += tiles->panel)
-            tiles->copy(depth, tiles->panel, tiles->panel, g->b_packed + (j + q) * g->k + k * tiles->panel, tiles->panel,
-                        to + q, block);
-    else if (g->b_transposed) {
-        tiles->transpose(block, depth, block, g->b + j * g->ldb + k, g->ldb, to, block);
-        if (depth == block) prefetch(g->b + j * g->ldb + k + block, block, g->ldb);
-    } else
-        tiles->copy(depth, block, block, g->b + k * g->ldb + j, g->ldb, to, block);
+    const int64_t panel = tiles->panel;
+    for (int64_t q = 0, column = j; q < 4; q++, column += 16)
+        b[q] = g->b_packed ? g->b_packed + column / panel * panel * g->k + k * panel + column % panel : buffer + q * 16;
+    if (g->b_packed) return;
+    if (!g->b_transposed) {
+        tiles->copy(depth, block, block, g->b + k * g->ldb + j, g->ldb, buffer, block);
+        return;
+    }
+    tiles->transpose(block, depth, block, g->b + j * g->ldb + k, g->ldb, buffer, block);
+    if (k + block < g->k) prefetch(g->b + j * g->ldb + k + block, block, g->ldb);
 }
 
 static void sparse_a(void *arg, int64_t part, int worker)
 {
     const sparse_job *job = arg;
     const firn__gemm_args *g = job->g;
+    const firn__tiles *tiles = job->ctx->kernels->tiles;
     const firn__vector_kernels *vector = job->ctx->kernels->vector;
     const int64_t parts = firn__ceil_div(g->n, job->columns), row_part = part / parts;
     const int64_t begin = part % parts * job->columns, end = firn__min(begin + job->columns, g->n);
@@ -85,9 +88,12 @@ static void sparse_a(void *arg, int64_t part, int worker)
     for (int64_t k = 0; k < g->k; k += block) {
         const int64_t depth = firn__min(block, g->k - k);
         bool whole = false, is_last = k + depth == g->k;
-        for (int64_t j = begin; j < end; j += block) {
-            block_of_b(g, job->ctx->kernels->tiles, k, depth, j, b + (j - begin) * block);
-            whole = whole || !vector->all_finite(depth, b + (j - begin) * block, block);
+        firn__sparse_args s[2];
+        for (int64_t j = begin, q = 0; j < end; j += block, q++) {
+            s[q] = (firn__sparse_args){.a_row = g->lda, .a_k = 1, .ldc = g->ldc, .resume = k > 0};
+            s[q].ldb = g->b_packed ? tiles->panel : block;
+            block_of_b(g, tiles, k, depth, j, b + q * block * block, s[q].b);
+            whole = whole || (!g->b_packed && !vector->all_finite(depth, s[q].b[0], block));
         }
         for (int64_t i = first; i < last; i += block) {
             uint64_t masks[block];
@@ -96,10 +102,9 @@ static void sparse_a(void *arg, int64_t part, int worker)
             vector->nonzero(rows, depth, a, g->lda, masks);
             for (int64_t r = 0; whole && r < rows; r++) masks[r] = first_bits(depth);
             if (!is_last) prefetch(a + block, rows, g->lda);
-            for (int64_t j = begin; j < end; j += block) {
-                float *c = g->c + i * g->ldc + j;
-                const firn__sparse_args s = {masks, a, g->lda, 1, b + (j - begin) * block, block, c, g->ldc, k > 0};
-                if (vector->sparse_rows(&s, rows) && is_last) mend(job, i, rows, j, block, c, g->ldc, 1);
+            for (int64_t j = begin, q = 0; j < end; j += block, q++) {
+                s[q].masks = masks, s[q].a = a, s[q].c = g->c + i * g->ldc + j;
+                if (vector->sparse_rows(&s[q], rows) && is_last) mend(job, i, rows, j, block, s[q].c, g->ldc, 1);
             }
         }
     }
@@ -137,8 +142,16 @@ static void sparse_b(void *arg, int64_t part, int worker)
         vector->nonzero(depth, columns, b, block, masks);
         transpose_bits(masks);
         for (int64_t i = 0; i < g->m; i += block) {
-            const firn__sparse_args s = {masks, b,    1, block, g->a + k * g->lda + i, g->lda, turned + i * block,
-                                         block, k > 0};
+            const float *dense = g->a + k * g->lda + i;
+            const firn__sparse_args s = {.masks = masks,
+                                         .a = b,
+                                         .a_row = 1,
+                                         .a_k = block,
+                                         .b = {dense, dense + 16, dense + 32, dense + 48},
+                                         .ldb = g->lda,
+                                         .c = turned + i * block,
+                                         .ldc = block,
+                                         .resume = k > 0};
             if (vector->sparse_rows(&s, columns) && k + depth == g->k)
                 mend(job, i, block, first, columns, turned + i * block, 1, block);
         }
@@ -152,6 +165,7 @@ static void sparse_b(void *arg, int64_t part, int worker)
 static bool has_zeros(const float *x, int64_t rows, int64_t columns, int64_t ld)
 {
     int64_t count = 0;
+    const int64_t samples = firn__min(rows, most_samples);
     for (int64_t s = 0; s < samples; s++) {
         const float *row = x + rows * s / samples * ld;
         for (int64_t j = 0; j < columns; j++) count += row[j] != 0;
@@ -161,7 +175,9 @@ static bool has_zeros(const float *x, int64_t rows, int64_t columns, int64_t ld)
 
 static bool is_sparse_a(const firn__gemm_args *g)
 {
-    return !g->a_transposed && g->m >= block / 2 && g->n % block == 0 && has_zeros(g->a, g->m, g->k, g->lda);
+    if (g->a_transposed || g->n % block != 0 || (g->b_packed ? g->b_packed[g->n * g->k] == 0 : g->m < block / 2))
+        return false;
+    return has_zeros(g->a, g->m, g->k, g->lda);
 }
 
 static bool is_sparse_b(const firn_ctx *ctx, const firn__gemm_args *g)

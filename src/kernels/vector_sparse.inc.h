@@ -29,8 +29,7 @@ static bool sparse_rows(const firn__sparse_args *s, int64_t rows)
         for (uint64_t left = s->masks[i]; left != 0; left &= left - 1) {
             const int p = lowest_bit(left);
             const vf a = vf_set(s->a[i * s->a_row + p * s->a_k]);
-            const float *b = s->b + p * s->ldb;
-            EACH(j, 4) sum[j] = vf_fma(a, vf_load_n(b + 16 * j, 16), sum[j]);
+            EACH(j, 4) sum[j] = vf_fma(a, vf_load_n(s->b[j] + p * s->ldb, 16), sum[j]);
         }
         EACH(j, 4) {
             vf_store_n(c + 16 * j, sum[j], 16);
