@@ -15,7 +15,7 @@
  * "Error Analysis and Improving the Accuracy of Winograd Convolution for DNNs", 2020. */
 
 enum { side = 4, points = 36, lanes = 16, most = 1 << 20 /* of a size, so that no product of sizes overflows */ };
-static const int64_t band_budget = 64 << 10; /* floats of a band's transforms: a part of L2 */
+static const int64_t band_budget = 128 << 10; /* floats of a band's transforms: a part of L2 */
 
 /* A pass over the tiles of all images. */
 typedef struct winograd_pass {

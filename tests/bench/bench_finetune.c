@@ -4,7 +4,9 @@
  * that part's features. When training is done, and before the test digits are counted, it prints
  *   seconds   of the phase by the clock; cpu: by processor time
  *   cpu_total processor time since the program began
- *   peak_kb   the most memory that was resident (where /proc/self/status says) */
+ *   peak_kb   the most memory that was resident (where /proc/self/status says)
+ *   base_kb   what was resident before the phase, the digits included
+ *   predicted_kb  what firn_trainer_cost() says that the phase takes, without cached features */
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -75,13 +77,13 @@ static void close_digits(firn_ctx *ctx, digits *d)
 
 /* ---- the phase ---- */
 
-static long peak_kb(void)
+static long resident_kb(const char *which)
 {
     long kb = 0;
     char line[256];
     FILE *f = fopen("/proc/self/status", "r");
     while (f != NULL && fgets(line, sizeof line, f) != NULL)
-        if (strncmp(line, "VmHWM:", 6) == 0) kb = strtol(line + 6, NULL, 10);
+        if (strncmp(line, which, 6) == 0) kb = strtol(line + 6, NULL, 10);
     if (f != NULL) fclose(f);
     return kb;
 }
@@ -90,11 +92,15 @@ static double cpu_seconds(void) { return (double)clock() / CLOCKS_PER_SEC; }
 
 static firn_status train(const options *opt, firn_trainer *t, const digits *d)
 {
+    firn_cost cost;
+    firn_status st = firn_trainer_cost(t, &cost, NULL);
+    const long base_kb = resident_kb("VmRSS:");
     const double begin = net_seconds(), cpu = cpu_seconds();
-    const firn_status st = firn_fit(t, &d->set, &(firn_fit_options){.epochs = opt->epochs});
+    if (st == FIRN_OK) st = firn_fit(t, &d->set, &(firn_fit_options){.epochs = opt->epochs});
     if (st != FIRN_OK) return st;
-    printf("seconds %.3f\ncpu %.3f\ncpu_total %.3f\npeak_kb %ld\n", net_seconds() - begin, cpu_seconds() - cpu,
-           cpu_seconds(), peak_kb());
+    printf("seconds %.3f\ncpu %.3f\ncpu_total %.3f\npeak_kb %ld\nbase_kb %ld\npredicted_kb %zu\n", net_seconds() - begin,
+           cpu_seconds() - cpu, cpu_seconds(), resident_kb("VmHWM:"), base_kb,
+           (cost.bytes_arena + cost.bytes_grads + cost.bytes_packed + cost.bytes_tables + cost.bytes_optim) >> 10);
     fflush(stdout);
     return FIRN_OK;
 }
