@@ -2,7 +2,7 @@
  * the products of the step at the multiply-add peak of the cores, measured between the steps.
  *   bench_step [--json] [--cpu] [--net NAME] [--mode MODE] [--threads N] [--isa NAME] [--rounds N]
  * --cpu takes processor time: for one thread on a machine that others use as well. Modes: full, half (first half frozen),
- * last (all but the last layer frozen), infer1, infer128. */
+ * last (all but the last layer frozen), infer1, infer128, infer1024, and layers1024: the same, but not depth first. */
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -10,8 +10,8 @@
 #include "nets.h"
 #include "peak.h"
 
-enum { INFER1 = NET_MODES, INFER128, MODES }; /* modes beyond those of net_mode */
-static const char *const mode_names[MODES] = {"full", "half", "last", "infer1", "infer128"};
+enum { INFER1 = NET_MODES, INFER128, INFER1024, LAYERS1024, MODES }; /* modes beyond those of net_mode */
+static const char *const mode_names[MODES] = {"full", "half", "last", "infer1", "infer128", "infer1024", "layers1024"};
 
 enum { most_rounds = 101, most_steps = 2000, images = 1024 };
 static const double round_seconds = 0.15;
@@ -44,10 +44,11 @@ static firn_status open_job(job *j, const net *n, int mode, const net_data *data
     const net_model made = net_build(n, j->ctx, 10);
     const bool train = mode < (int)NET_MODES;
     j->data = data;
-    j->batch = train ? n->batch : mode == INFER1 ? 1 : 128;
+    j->batch = train ? n->batch : mode == INFER1 ? 1 : mode == INFER128 ? 128 : 1024;
     if (train) st = net_freeze(n, made.model, (net_mode)mode);
     if (st == FIRN_OK && train) st = firn_optimizer_create(&j->optimizer, made.model, &n->optim);
-    const firn_plan_options plan = {.mode = train ? FIRN_TRAIN : FIRN_EVAL, .batch = j->batch};
+    const firn_plan_options plan = {
+        .mode = train ? FIRN_TRAIN : FIRN_EVAL, .batch = j->batch, .layer_by_layer = mode == LAYERS1024};
     return st == FIRN_OK ? firn_plan_create(&j->plan, train ? made.loss : made.logits, &plan) : st;
 }
 
@@ -192,7 +193,7 @@ int main(int argc, char **argv)
     if (opt.rounds < 1 || opt.rounds > most_rounds) {
         fprintf(stderr,
                 "usage: bench_step [--json] [--cpu] [--net NAME] [--mode MODE] [--threads N] [--isa NAME] [--rounds 1-%d]\n"
-                "modes: full half last infer1 infer128\n",
+                "modes: full half last infer1 infer128 infer1024 layers1024\n",
                 most_rounds);
         return 2;
     }
