@@ -63,7 +63,8 @@ FIRN_API uint64_t firn_plan_step(const firn_plan *plan);
 /* ---- what freezing saves ---- */
 typedef struct firn_cost {
     uint64_t params, params_trainable;                           /* elements of parameters that root depends on */
-    uint64_t flops_forward, flops_grad_weight, flops_grad_input; /* a step of `batch` rows; a multiply-add is 2 */
+    uint64_t flops_forward, flops_grad_weight, flops_grad_input; /* a step of `batch` rows; a multiply-add is 2; by the
+                                                                  * definition: fast convolutions and zeros need fewer */
     uint64_t flops_cached;                                       /* of flops_forward: what cached features save */
     size_t bytes_params;                                         /* named tensors */
     size_t bytes_saved;     /* activations and masks that forward keeps for backward */

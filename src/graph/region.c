@@ -113,6 +113,7 @@ static firn_status size_region(firn__layout *l, int index)
     firn_view views[FIRN_OP_MAX_IN + 1];
     for (int i = r->first; i <= r->last; i++) {
         firn_op_build b = firn__item_build(l, &l->items[i], r->slice, views);
+        b.alone = true; /* where all threads share a slice, scratch goes on in the arenas of the others */
         if (l->items[i].op->shape(&b) == FIRN_OK && b.scratch_bytes > r->scratch_bytes) r->scratch_bytes = b.scratch_bytes;
     }
     size_t values, bytes;

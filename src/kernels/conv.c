@@ -201,6 +201,7 @@ void firn__conv_pack(firn__crew crew, const firn__conv_args *v, const float *wei
 /* ---- running ---- */
 
 typedef struct conv_job {
+    firn__crew crew;
     const firn__tiles *tiles;
     const correlation *c;
     firn__band band;
@@ -268,14 +269,15 @@ static void correlate_band(void *arg, int64_t part, int worker)
     const int64_t begin = c->h.out * b / job->bands, end = c->h.out * (b + 1) / job->bands;
     const firn__rows rows =
         firn__band_fill(job->tiles, &job->band, &c->h, &c->w, c->in_channels, c->in + image * c->in_image, begin, end,
-                        job->scratch + worker * job->band.floats);
+                        job->scratch + firn__conv_scratch_of(job->crew, worker) * job->band.floats);
     for (int64_t i = begin; i < end; i++) correlate_row(job, rows, i, c->out + image * c->out_image + i * c->out_row);
 }
 
 static void correlate(firn__crew crew, const correlation *c, float *scratch)
 {
     if (c->h.out <= 0 || c->w.out <= 0) return;
-    conv_job job = {.tiles = crew.ctx->kernels->tiles,
+    conv_job job = {.crew = crew,
+                    .tiles = crew.ctx->kernels->tiles,
                     .c = c,
                     .band = firn__band_plan(&c->h, &c->w, c->in_channels),
                     .scratch = scratch};
@@ -326,7 +328,7 @@ void firn__conv_dx(firn__crew crew, const firn__conv_args *v, const float *dy, c
     }
 }
 
-size_t firn__conv_scratch_bytes(const firn_ctx *ctx, const firn__conv_args *v, bool with_dx, bool with_dw)
+size_t firn__conv_scratch_bytes(firn__crew crew, const firn__conv_args *v, bool with_dx, bool with_dw)
 {
     const firn__axis h = firn__conv_axis_h(v), w = firn__conv_axis_w(v);
     int64_t floats = firn__band_plan(&h, &w, v->c).floats;
@@ -335,13 +337,13 @@ size_t firn__conv_scratch_bytes(const firn_ctx *ctx, const firn__conv_args *v, b
         const int64_t more = firn__band_plan(&p.c.h, &p.c.w, v->o).floats;
         if (more > floats) floats = more;
     }
-    size_t bytes, dw = with_dw ? firn__conv_dw_scratch_bytes(ctx, v) : 64;
+    size_t bytes, dw = with_dw ? firn__conv_dw_scratch_bytes(crew, v) : 64;
     if (dw == 0) return 0;
     if (firn__conv_is_winograd(v)) {
-        bytes = firn__winograd_scratch_bytes(ctx, v, with_dx, with_dw);
+        bytes = firn__winograd_scratch_bytes(crew, v, with_dx, with_dw);
         return bytes == 0 || bytes > dw ? bytes : dw;
     }
     if (!firn__mul((size_t)floats, sizeof(float), &bytes)) return 0;
-    if (!firn__mul(bytes, (size_t)firn_ctx_threads(ctx), &bytes) || !firn__round_up(bytes, 64, &bytes)) return 0;
+    if (!firn__mul(bytes, (size_t)firn__crew_size(crew), &bytes) || !firn__round_up(bytes, 64, &bytes)) return 0;
     return bytes > dw ? bytes : dw;
 }

@@ -9,6 +9,9 @@
 #define FIRN_KERNELS_CONV_H
 #include "table.h"
 
+/* Whose part of the scratch a worker uses: inside a region the crew is one, whatever its number. */
+static inline int64_t firn__conv_scratch_of(firn__crew crew, int worker) { return crew.worker < 0 ? worker : 0; }
+
 /* One direction of a correlation: output i, tap t read input i * stride + t * step + origin. */
 typedef struct firn__axis {
     int64_t out, in, taps, stride, step, origin;
@@ -59,7 +62,7 @@ firn__rows firn__band_fill(const firn__tiles *tiles, const firn__band *band, con
 bool firn__conv_is_winograd(const firn__conv_args *v);
 size_t firn__winograd_packed_floats(const firn_ctx *ctx, const firn__conv_args *v); /* of one direction */
 void firn__winograd_pack(firn__crew crew, const firn__conv_args *v, const float *weight, bool with_dx, float *packed);
-size_t firn__winograd_scratch_bytes(const firn_ctx *ctx, const firn__conv_args *v, bool with_dx, bool with_dw);
+size_t firn__winograd_scratch_bytes(firn__crew crew, const firn__conv_args *v, bool with_dx, bool with_dw);
 void firn__winograd_forward(firn__crew crew, const firn__conv_args *v, const float *x, const float *packed, float *y,
                             const firn__epilogue_args *epilogue, void *scratch);
 void firn__winograd_dx(firn__crew crew, const firn__conv_args *v, const float *dy, const float *packed, float *dx,
@@ -68,6 +71,6 @@ void firn__winograd_dw(firn__crew crew, const firn__conv_args *v, const float *x
                        void *scratch);
 
 /* Floats of dw's scratch besides the bands. */
-size_t firn__conv_dw_scratch_bytes(const firn_ctx *ctx, const firn__conv_args *v);
+size_t firn__conv_dw_scratch_bytes(firn__crew crew, const firn__conv_args *v);
 
 #endif

@@ -7,6 +7,7 @@
 /* The weight gradient: for each kernel row, A is x read by columns (rows of the tile: taps and channels, k: pixels), B
  * is dy. Each chunk of images adds up in a buffer of its own: dw as [kh, kw, c of the group, o], then four sums for db. */
 typedef struct dw_job {
+    firn__crew crew;
     const firn__tiles *tiles;
     const firn__conv_args *v;
     firn__axis h, w;
@@ -42,16 +43,16 @@ static firn__band dw_band(const firn__tiles *tiles, const firn__conv_args *v, in
     return band;
 }
 
-size_t firn__conv_dw_scratch_bytes(const firn_ctx *ctx, const firn__conv_args *v)
+size_t firn__conv_dw_scratch_bytes(firn__crew crew, const firn__conv_args *v)
 {
-    const firn__tiles *tiles = ctx->kernels->tiles;
+    const firn__tiles *tiles = crew.ctx->kernels->tiles;
     if (tiles == NULL) return 64;
     int64_t dy_floats;
     const firn__band band = dw_band(tiles, v, &dy_floats);
     size_t floats, workers;
     if (!firn__mul((size_t)(depth_of_dw(v) + 4), (size_t)v->o, &floats)) return 0;
     if (!firn__mul(floats, (size_t)firn__conv_chunks(v), &floats)) return 0;
-    if (!firn__mul((size_t)(band.floats + dy_floats), (size_t)firn_ctx_threads(ctx), &workers)) return 0;
+    if (!firn__mul((size_t)(band.floats + dy_floats), (size_t)firn__crew_size(crew), &workers)) return 0;
     if (!firn__add(floats, workers, &floats) || !firn__mul(floats, sizeof(float), &floats)) return 0;
     return firn__round_up(floats, 64, &floats) ? floats : 0;
 }
@@ -145,7 +146,7 @@ static void dw_of_chunk(void *arg, int64_t part, int worker)
     const firn__conv_args *v = job->v;
     const int64_t first = v->n * part / job->chunks, last = v->n * (part + 1) / job->chunks;
     float *chunk = job->chunks_of_dw + part * job->chunk_floats, *sums = chunk + depth_of_dw(v) * v->o;
-    float *buffer = job->bands + worker * job->worker_floats;
+    float *buffer = job->bands + firn__conv_scratch_of(job->crew, worker) * job->worker_floats;
     memset(sums, 0, (size_t)(4 * v->o) * sizeof *sums);
     if (first == last) memset(chunk, 0, (size_t)(depth_of_dw(v) * v->o) * sizeof *chunk);
     for (int64_t n = first; n < last; n++) {
@@ -202,7 +203,8 @@ void firn__conv_dw(firn__crew crew, const firn__conv_args *v, const float *x, co
         return;
     }
     int64_t dy_floats;
-    dw_job job = {.tiles = tiles,
+    dw_job job = {.crew = crew,
+                  .tiles = tiles,
                   .v = v,
                   .h = firn__conv_axis_h(v),
                   .w = firn__conv_axis_w(v),

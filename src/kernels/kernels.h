@@ -44,8 +44,8 @@ typedef struct firn__conv_args {
 /* Packed weights: forward's layout, and, with_dx, that of the input gradient behind it. Bytes multiple of 64. */
 size_t firn__conv_packed_bytes(const firn_ctx *ctx, const firn__conv_args *v, bool with_dx);
 void firn__conv_pack(firn__crew crew, const firn__conv_args *v, const float *weight, bool with_dx, float *packed);
-/* Scratch for all three passes at the given n, for all threads of the context (partial sums, padded rows). */
-size_t firn__conv_scratch_bytes(const firn_ctx *ctx, const firn__conv_args *v, bool with_dx, bool with_dw);
+/* Scratch of a crew for all three passes at the given n (partial sums, padded rows). */
+size_t firn__conv_scratch_bytes(firn__crew crew, const firn__conv_args *v, bool with_dx, bool with_dw);
 
 void firn__conv_forward(firn__crew crew, const firn__conv_args *v, const float *x, const float *packed, float *y,
                         const firn__epilogue_args *epilogue, void *scratch);

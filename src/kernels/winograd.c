@@ -14,12 +14,18 @@
  * The points of the transform (vector_winograd.inc.h) are chosen for a small error, an idea of Barabasz and others,
  * "Error Analysis and Improving the Accuracy of Winograd Convolution for DNNs", 2020. */
 
-enum { side = 4, points = 36, lanes = 16, most = 1 << 20 /* of a size, so that no product of sizes overflows */ };
+enum {
+    side = 4,
+    points = 36,
+    lanes = 16,
+    most = 1 << 20,        /* of a size, so that no product of sizes overflows */
+    most_weights = 1 << 16 /* in * out: packed weights are four times as large as weights */
+};
 static const int64_t band_budget = 128 << 10; /* floats of a band's transforms: a part of L2 */
 
 /* A pass over the tiles of all images. */
 typedef struct winograd_pass {
-    firn_ctx *ctx;
+    firn__crew crew;
     firn__conv_args v;
     int64_t tiles_h, tiles_w;    /* of an image */
     int64_t rows;                /* of tiles in a band; bands go on from image to image */
@@ -36,7 +42,8 @@ typedef struct winograd_pass {
 bool firn__conv_is_winograd(const firn__conv_args *v)
 {
     return v->kh == 3 && v->kw == 3 && v->stride == 1 && v->dilation == 1 && v->groups == 1 && v->c >= 16 && v->c <= most &&
-           v->o >= 16 && v->o <= most && v->oh >= 4 && v->oh <= most && v->ow >= 4 && v->ow <= most;
+           v->o >= 16 && v->o <= most && v->c * v->o <= most_weights && v->oh >= 4 && v->oh <= most && v->ow >= 4 &&
+           v->ow <= most;
 }
 
 static int64_t packed_columns(const firn_ctx *ctx, int64_t columns)
@@ -47,10 +54,11 @@ static int64_t packed_columns(const firn_ctx *ctx, int64_t columns)
 /* An odd number of cache lines, so that the points of a tile do not evict each other. */
 static int64_t apart(int64_t tiles, int64_t channels) { return (firn__ceil_div(tiles * channels, lanes) | 1) * lanes; }
 
-static winograd_pass plan(const firn_ctx *ctx, const firn__conv_args *v, bool dw)
+static winograd_pass plan(firn__crew crew, const firn__conv_args *v, bool dw)
 {
-    winograd_pass p = {.v = *v, .tiles_h = firn__ceil_div(v->oh, side), .tiles_w = firn__ceil_div(v->ow, side)};
-    p.pitch = dw ? packed_columns(ctx, v->o) : v->o; /* a tile of a product reads all its width */
+    winograd_pass p = {
+        .crew = crew, .v = *v, .tiles_h = firn__ceil_div(v->oh, side), .tiles_w = firn__ceil_div(v->ow, side)};
+    p.pitch = dw ? packed_columns(crew.ctx, v->o) : v->o; /* a tile of a product reads all its width */
     p.rows = firn__min(v->n * p.tiles_h, band_budget / (points * p.tiles_w * (v->c + p.pitch)));
     if (p.rows < 1) p.rows = 1;
     p.in_apart = apart(p.rows * p.tiles_w, v->c);
@@ -61,11 +69,11 @@ static winograd_pass plan(const firn_ctx *ctx, const firn__conv_args *v, bool dw
 
 static int64_t worker_floats(const winograd_pass *p) { return 2 * p->pixel + points * (p->in_apart + p->out_apart); }
 
-size_t firn__winograd_scratch_bytes(const firn_ctx *ctx, const firn__conv_args *v, bool with_dx, bool with_dw)
+size_t firn__winograd_scratch_bytes(firn__crew crew, const firn__conv_args *v, bool with_dx, bool with_dw)
 {
     const firn__conv_args t = firn__conv_turned(v);
-    const winograd_pass forward = plan(ctx, v, false), dx = plan(ctx, &t, false), dw = plan(ctx, v, true);
-    const int64_t threads = firn_ctx_threads(ctx);
+    const winograd_pass forward = plan(crew, v, false), dx = plan(crew, &t, false), dw = plan(crew, v, true);
+    const int64_t threads = firn__crew_size(crew);
     int64_t floats = threads * worker_floats(&forward);
     if (with_dx && threads * worker_floats(&dx) > floats) floats = threads * worker_floats(&dx);
     const int64_t of_dw =
@@ -152,7 +160,7 @@ static void input_of_band(const winograd_pass *p, int64_t begin, int64_t end, fl
         float *at[36], *image = (float *)p->in + row / p->tiles_h * v->h * v->w * v->c;
         for (int64_t j = 0; j < p->tiles_w; j++, to += v->c) {
             tile_pixels(6, image, v->h, v->w, v->c, row % p->tiles_h * side - v->pad, j * side - v->pad, zeros, at);
-            p->ctx->kernels->vector->winograd_input(at, v->c, to, p->in_apart);
+            p->crew.ctx->kernels->vector->winograd_input(at, v->c, to, p->in_apart);
         }
     }
 }
@@ -164,7 +172,7 @@ static void gradient_of_band(const winograd_pass *p, int64_t begin, int64_t end,
         float *at[16], *image = (float *)p->dy + row / p->tiles_h * v->oh * v->ow * v->o;
         for (int64_t j = 0; j < p->tiles_w; j++, to += p->pitch) {
             tile_pixels(4, image, v->oh, v->ow, v->o, row % p->tiles_h * side, j * side, zeros, at);
-            p->ctx->kernels->vector->winograd_gradient(at, v->o, to, p->out_apart);
+            p->crew.ctx->kernels->vector->winograd_gradient(at, v->o, to, p->out_apart);
         }
     }
 }
@@ -176,7 +184,7 @@ static void output_of_band(const winograd_pass *p, int64_t begin, int64_t end, c
         float *at[16], *image = p->out + row / p->tiles_h * v->oh * v->ow * v->o;
         for (int64_t j = 0; j < p->tiles_w; j++, from += p->pitch) {
             tile_pixels(4, image, v->oh, v->ow, v->o, row % p->tiles_h * side, j * side, waste, at);
-            p->ctx->kernels->vector->winograd_output(from, p->out_apart, v->o, p->epilogue, at);
+            p->crew.ctx->kernels->vector->winograd_output(from, p->out_apart, v->o, p->epilogue, at);
         }
     }
 }
@@ -208,7 +216,8 @@ static void forward_band(void *arg, int64_t part, int worker)
     const firn__conv_args *v = &p->v;
     const int64_t rows = v->n * p->tiles_h, bands = firn__ceil_div(rows, p->rows);
     const int64_t begin = rows * part / bands, end = rows * (part + 1) / bands;
-    float *zeros = p->workers + worker * worker_floats(p), *waste = zeros + p->pixel, *from = waste + p->pixel;
+    float *zeros = p->workers + firn__conv_scratch_of(p->crew, worker) * worker_floats(p), *waste = zeros + p->pixel,
+          *from = waste + p->pixel;
     float *to = from + points * p->in_apart;
     memset(zeros, 0, (size_t)v->c * sizeof *zeros);
     input_of_band(p, begin, end, zeros, from);
@@ -216,10 +225,10 @@ static void forward_band(void *arg, int64_t part, int worker)
         firn__tile t = {.a = from + q * p->in_apart,
                         .a_row = v->c,
                         .a_k = 1,
-                        .b = p->packed + q * v->c * packed_columns(p->ctx, v->o),
+                        .b = p->packed + q * v->c * packed_columns(p->crew.ctx, v->o),
                         .c = to + q * p->out_apart,
                         .ldc = v->o};
-        product(p->ctx, (end - begin) * p->tiles_w, v->o, v->c, &t, true);
+        product(p->crew.ctx, (end - begin) * p->tiles_w, v->o, v->c, &t, true);
     }
     output_of_band(p, begin, end, to, waste);
 }
@@ -234,8 +243,8 @@ static void forward(firn__crew crew, winograd_pass *p)
 void firn__winograd_forward(firn__crew crew, const firn__conv_args *v, const float *x, const float *packed, float *y,
                             const firn__epilogue_args *epilogue, void *scratch)
 {
-    winograd_pass p = plan(crew.ctx, v, false);
-    p.ctx = crew.ctx, p.in = x, p.packed = packed, p.out = y, p.epilogue = epilogue, p.workers = scratch;
+    winograd_pass p = plan(crew, v, false);
+    p.in = x, p.packed = packed, p.out = y, p.epilogue = epilogue, p.workers = scratch;
     forward(crew, &p);
 }
 
@@ -254,7 +263,8 @@ static void dw_of_chunk(void *arg, int64_t part, int worker)
     const firn__conv_args *v = &p->v;
     const int64_t chunks = firn__conv_chunks(v), size = v->c * v->o;
     const int64_t first = v->n * part / chunks * p->tiles_h, last = v->n * (part + 1) / chunks * p->tiles_h;
-    float *zeros = p->workers + worker * (worker_floats(p) + points * size), *sums = zeros + worker_floats(p);
+    float *zeros = p->workers + firn__conv_scratch_of(p->crew, worker) * (worker_floats(p) + points * size),
+          *sums = zeros + worker_floats(p);
     float *in = zeros + 2 * p->pixel, *out = in + points * p->in_apart;
     memset(zeros, 0, (size_t)p->pixel * sizeof *zeros);
     if (first == last) memset(sums, 0, (size_t)(points * size) * sizeof *sums);
@@ -271,10 +281,10 @@ static void dw_of_chunk(void *arg, int64_t part, int worker)
                             .c = sums + q * size,
                             .ldc = v->o,
                             .resume = begin > first};
-            product(p->ctx, v->c, v->o, (end - begin) * p->tiles_w, &t, false);
+            product(p->crew.ctx, v->c, v->o, (end - begin) * p->tiles_w, &t, false);
         }
     }
-    p->ctx->kernels->vector->winograd_weight_gradient(sums, size, size, p->chunks + part * 9 * size, size);
+    p->crew.ctx->kernels->vector->winograd_weight_gradient(sums, size, size, p->chunks + part * 9 * size, size);
 }
 
 /* Of input channel c: the sum of the chunks, [9, in, out] to [out, in, 9]. */
@@ -293,8 +303,8 @@ static void dw_of_channel(void *arg, int64_t c, int worker)
 
 void firn__winograd_dw(firn__crew crew, const firn__conv_args *v, const float *x, const float *dy, float *dw, void *scratch)
 {
-    winograd_pass p = plan(crew.ctx, v, true);
-    p.ctx = crew.ctx, p.in = x, p.dy = dy, p.out = dw;
+    winograd_pass p = plan(crew, v, true);
+    p.in = x, p.dy = dy, p.out = dw;
     p.chunks = scratch;
     p.workers = p.chunks + firn__ceil_div(firn__conv_chunks(v) * 9 * v->c * v->o, lanes) * lanes;
     firn__parallel(crew, firn__conv_chunks(v), dw_of_chunk, &p);

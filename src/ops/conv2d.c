@@ -51,7 +51,8 @@ static firn_status conv2d_shape(firn_op_build *b)
     if (v.n < 0) return FIRN_OK;
     b->prepared_bytes = firn__conv_packed_bytes(b->ctx, &v, b->want & 1);
     if (b->prepared_bytes == 0) return firn_op_fail(b, FIRN_ERR_MEMORY, "the sizes are too large for this machine");
-    b->scratch_bytes = firn__conv_scratch_bytes(b->ctx, &v, b->want & 1, b->want & 6); /* for one pass after the other */
+    b->scratch_bytes = firn__conv_scratch_bytes((firn__crew){b->ctx, b->alone ? 0 : -1}, &v, b->want & 1,
+                                                b->want & 6); /* for one pass after the other */
     if (b->scratch_bytes == 0) return firn_op_fail(b, FIRN_ERR_MEMORY, "the sizes are too large for this machine");
     return FIRN_OK;
 }

@@ -187,7 +187,7 @@ static void bench_conv(firn_ctx *ctx, int64_t n, int64_t c, int64_t size, int64_
     it.dw = numbers((size_t)(o * c / groups * k * k));
     it.db = numbers((size_t)o);
     it.packed = numbers(firn__conv_packed_bytes(ctx, v, true) / sizeof(float));
-    it.scratch = numbers(firn__conv_scratch_bytes(ctx, v, true, true) / sizeof(float));
+    it.scratch = numbers(firn__conv_scratch_bytes(it.crew, v, true, true) / sizeof(float));
     float *bias = numbers((size_t)o);
     it.epilogue = (firn__epilogue_args){.bias = bias, .relu = true};
     firn__conv_pack(it.crew, v, it.dw, true, it.packed);

@@ -146,7 +146,7 @@ static uint64_t next_random(uint64_t *state)
 }
 
 /* A class is a bright bar of its own on a dim random ground, as dark around as a digit. */
-net_data net_data_make(size_t count, int classes)
+net_data net_data_make(size_t count, int classes, bool dense)
 {
     net_data d = {.count = count, .images = malloc(count * (net_pixels + 1))};
     if (d.images == NULL) return d;
@@ -158,9 +158,9 @@ net_data net_data_make(size_t count, int classes)
             const int row = p / 28, column = p % 28;
             const bool bar = row / 2 == d.labels[i] + 2 && column > 4 && column<23, ground = row> 4 && row < 23;
             const uint64_t noise = next_random(&state);
-            d.images[i * net_pixels + (size_t)p] = (uint8_t)(bar                        ? 128 + noise % 128
-                                                             : ground && noise % 4 == 0 ? noise >> 57
-                                                                                        : 0);
+            uint8_t *pixel = &d.images[i * net_pixels + (size_t)p];
+            *pixel = (uint8_t)(bar ? 128 + noise % 128 : ground && noise % 4 == 0 ? noise >> 57 : 0);
+            if (dense && *pixel == 0) *pixel = 1;
         }
     }
     return d;
@@ -192,7 +192,7 @@ static uint64_t hash_weights(const firn_model *m)
 
 static firn_status run_steps(firn_plan *plan, firn_optimizer *optimizer, int batch, int steps)
 {
-    net_data data = net_data_make((size_t)batch * 4, 10);
+    net_data data = net_data_make((size_t)batch * 4, 10, false);
     if (data.images == NULL) return FIRN_ERR_MEMORY;
     firn_status st = FIRN_OK;
     for (int s = 0; st == FIRN_OK && s < steps; s++) {

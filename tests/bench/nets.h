@@ -34,7 +34,7 @@ typedef struct net_data {
     size_t count;
     uint8_t *images, *labels; /* one block */
 } net_data;
-net_data net_data_make(size_t count, int classes); /* images NULL: out of memory */
+net_data net_data_make(size_t count, int classes, bool dense); /* dense: no zeros. images NULL: out of memory */
 
 /* A hash of the weights after `steps` steps of `batch` samples from the context's seed on; the last step has three
  * samples fewer, if there are as many. */

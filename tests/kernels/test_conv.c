@@ -97,7 +97,7 @@ static void run_problem(firn__crew crew, const problem *p, float *out[results])
 {
     for (int i = 0; i < results; i++) out[i] = guarded_get(p->floats[i] * sizeof(float));
     float *packed = guarded_get(firn__conv_packed_bytes(crew.ctx, &p->v, true));
-    void *scratch = guarded_get(firn__conv_scratch_bytes(crew.ctx, &p->v, true, true));
+    void *scratch = guarded_get(firn__conv_scratch_bytes(crew, &p->v, true, true));
     firn__conv_pack(crew, &p->v, p->w, true, packed);
     firn__conv_forward(crew, &p->v, p->x, packed, out[0], &p->epilogue, scratch);
     firn__conv_dx(crew, &p->v, p->dy, packed, out[1], scratch);
@@ -308,7 +308,7 @@ static void gradients_can_be_had_one_without_the_other(void **state)
             float *both[results];
             run_problem(crew, &p, both);
             float *dw = guarded_get(p.floats[2] * sizeof *dw), *db = guarded_get(p.floats[3] * sizeof *db);
-            void *scratch = guarded_get(firn__conv_scratch_bytes(crew.ctx, &p.v, false, true));
+            void *scratch = guarded_get(firn__conv_scratch_bytes(crew, &p.v, false, true));
             firn__conv_dw(crew, &p.v, p.x, p.dy, dw, NULL, scratch);
             firn__conv_dw(crew, &p.v, p.x, p.dy, NULL, db, scratch);
             assert_bits_equal(dw, both[2], p.floats[2]);

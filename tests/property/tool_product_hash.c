@@ -66,7 +66,7 @@ static uint64_t hash_conv(firn_ctx *ctx, uint64_t h)
     const int64_t xs = v.n * v.h * v.w * v.c, ys = v.n * v.oh * v.ow * v.o, ws = v.o * cg * v.kh * v.kw;
     float *x = floats(xs), *y = floats(ys), *w = floats(ws), *db = floats(v.o);
     float *packed = aligned_alloc(64, firn__conv_packed_bytes(ctx, &v, true));
-    void *scratch = aligned_alloc(64, firn__conv_scratch_bytes(ctx, &v, true, true));
+    void *scratch = aligned_alloc(64, firn__conv_scratch_bytes(crew, &v, true, true));
     if (packed == NULL || scratch == NULL) exit(1);
     firn__conv_pack(crew, &v, w, true, packed);
     firn__conv_dw(crew, &v, x, y, w, db, scratch);
