@@ -201,12 +201,12 @@ static void passes_are_those_in_double_and_the_same_bits_on_every_instruction_se
     }
 }
 
-/* Measured here, of the largest element: y 1.1e-6 and 1.3e-6, dx 1.5e-6 and 1.3e-6, dw 0.7e-6 and 0.4e-6; single chains
- * 0.7, 0.6; 0.6, 0.9; 0.5, 0.2. */
+/* Measured here, of the largest element: y 1.3e-6 in both nets, dx 1.5e-6 and 1.3e-6, dw 1.3e-6 and 0.4e-6; single chains
+ * 0.7, 0.6; 0.7, 0.9; 0.9, 0.2. The first is large enough for two bands in a chunk of dw. */
 static void winograd_is_nearly_as_exact_as_single_chains(void **state)
 {
     (void)state;
-    const firn__conv_args shapes_of_nets[] = {{8, 32, 26, 26, 32, 3, 3, 24, 24, 1, 0, 1, 1},
+    const firn__conv_args shapes_of_nets[] = {{20, 32, 26, 26, 32, 3, 3, 24, 24, 1, 0, 1, 1},
                                               {8, 64, 7, 7, 64, 3, 3, 7, 7, 1, 1, 1, 1}};
     for (int k = 0; k < 2; k++) {
         problem p = {.v = shapes_of_nets[k]};
