@@ -40,9 +40,9 @@ typedef struct firn_op_build { /* when a node is recorded, and again when a plan
     bool training;
     unsigned frozen;           /* bit i: in[i] is a frozen named tensor */
     unsigned want;             /* plan only: bit i: the gradient of input i is wanted */
+    bool alone;                /* plan only: samples go depth first, and one thread runs a slice */
     firn_view *out;            /* to fill: dtype, shape */
     size_t saved_bytes;        /* to fill, plan only: kept from forward to backward, if a wanted gradient reads it */
-    bool alone;                /* plan only: one thread at a time runs it, samples going depth first */
     size_t scratch_bytes;      /* to fill, plan only: contents lost between calls */
     size_t prepared_bytes;     /* to fill, plan only: see prepare */
     firn_ctx *ctx;

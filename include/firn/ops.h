@@ -28,9 +28,9 @@ FIRN_API firn_tensor *firn_linear(firn_tensor *x, firn_tensor *w, firn_tensor *b
  *   attr    copied; NULL or zero fields mean stride 1, pad 0, dilation 1, groups 1
  * Gives     [N, O, (H + 2*pad - dilation*(KH-1) - 1)/stride + 1, the same for W]
  * Grad      dx reads w; dw reads x; db reads neither
- * Rounding  3 x 3 kernels with stride, dilation and groups 1, C and O of at least 16 and outputs of at least 4 x 4 go
- *           by Winograd's F(4x4, 3x3) (Lavin and Gray 2015): a quarter of the multiplications, about twice the error of
- *           a plain sum, and a NaN or infinity of x reaches all outputs of its 4 x 4 tile */
+ * Rounding  3 x 3 kernels with stride, dilation and groups 1, C and O of at least 16, C*O of at most 65536 and outputs
+ *           of at least 4 x 4 go by Winograd's F(4x4, 3x3) (Lavin and Gray 2015): a quarter of the multiplications,
+ *           about twice the error of a plain sum, and a NaN or infinity of x reaches all outputs of its 4 x 4 tile */
 typedef struct firn_conv2d_attr {
     int stride, pad, dilation, groups;
 } firn_conv2d_attr;

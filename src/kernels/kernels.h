@@ -1,7 +1,8 @@
 /* kernels.h: all that operators and optimizers ask of the machine. Pointers, sizes and strides; no tensors.
  * Every function gives the same bits for every instruction set, thread count and slicing (ARCHITECTURE: arithmetic):
- * an element of a product is one chain of fused multiply-adds in ascending k (with at most 12 columns and A by rows 16
- * of them, lane by lane), then bias, scale-shift, relu. A convolution's chains are described in conv.h. */
+ * an element of a product is one chain of fused multiply-adds in ascending k (with at most 12 columns, A by rows and
+ * k up to 32768, 16 of them, lane by lane), then bias, scale-shift, relu. A convolution's chains are described in conv.h.
+ */
 #ifndef FIRN_KERNELS_H
 #define FIRN_KERNELS_H
 #include "ctx.h"
