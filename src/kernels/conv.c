@@ -243,21 +243,12 @@ static void correlate_row(const conv_job *job, firn__rows rows, int64_t i, float
     t.a_tap = c->w.step * c->in_channels;
     t.taps = one_run ? 1 : c->w.taps;
     t.k = one_run ? c->w.taps * in_group : in_group;
-    t.b_panel = tiles->panel * depth_of(c);
-    const firn__tile_set *widest = firn__tile_set_best(tiles, c->w.out, out_group);
     for (int64_t g = 0; g < c->groups; g++) {
-        const float *packed = c->packed + g * firn__tile_packed_columns(tiles, out_group) * depth_of(c);
         t.a = first + g * in_group;
-        for (int64_t j = 0, width; j < out_group; j += width) {
-            const firn__tile_set *set = out_group - j >= widest->width ? widest : firn__tile_set_for(tiles, out_group - j);
-            width = set->width;
-            t.ldb = firn__min(width, tiles->panel);
-            t.b = packed + j * depth_of(c) + begin * c->w.taps * in_group * t.ldb;
-            t.column = g * out_group + j;
-            t.c = out + t.column;
-            t.columns = firn__min(width, out_group - j);
-            firn__tile_run(set, &t, c->w.out);
-        }
+        t.b = c->packed + g * firn__tile_packed_columns(tiles, out_group) * depth_of(c);
+        t.column = g * out_group;
+        t.c = out + t.column;
+        firn__tile_run_columns(tiles, &t, c->w.out, out_group, depth_of(c), begin * c->w.taps * in_group);
     }
 }
 

@@ -39,19 +39,20 @@ void firn__tile_run(const firn__tile_set *set, firn__tile *t, int64_t rows)
     t->c = c;
 }
 
-void firn__tile_run_columns(const firn__tiles *tiles, firn__tile *t, int64_t rows, int64_t columns, bool packed)
+void firn__tile_run_columns(const firn__tiles *tiles, const firn__tile *t, int64_t rows, int64_t columns, int64_t depth,
+                            int64_t skip)
 {
     const firn__tile_set *widest = firn__tile_set_best(tiles, rows, columns);
-    const float *b = t->b;
-    float *c = t->c;
-    t->b_panel = packed ? tiles->panel * t->k : tiles->panel;
+    firn__tile at = *t;
+    at.b_panel = depth > 0 ? tiles->panel * depth : tiles->panel;
     for (int64_t j = 0, width; j < columns; j += width) {
         const firn__tile_set *set = columns - j >= widest->width ? widest : firn__tile_set_for(tiles, columns - j);
         width = set->width;
-        if (packed) t->ldb = firn__min(width, tiles->panel);
-        t->b = packed ? b + j * t->k : b + j;
-        t->c = c + j;
-        t->columns = firn__min(width, columns - j);
-        firn__tile_run(set, t, rows);
+        if (depth > 0) at.ldb = firn__min(width, tiles->panel);
+        at.b = depth > 0 ? t->b + j * depth + skip * at.ldb : t->b + j;
+        at.c = t->c + j;
+        at.column = t->column + j;
+        at.columns = firn__min(width, columns - j);
+        firn__tile_run(set, &at, rows);
     }
 }

@@ -198,7 +198,7 @@ static void product(const firn_ctx *ctx, int64_t m, int64_t n, int64_t k, firn__
     t->segments = t->taps = 1;
     t->k = k;
     if (tiles != NULL) {
-        firn__tile_run_columns(tiles, t, m, n, packed);
+        firn__tile_run_columns(tiles, t, m, n, packed ? k : 0, 0);
         return;
     }
     for (int64_t i = 0; i < m; i++)
