@@ -11,7 +11,7 @@
  * adding it changes nothing but a sum of -0; every sum begins with +0, so that only one whose last terms vanished below
  * the smallest number can end as -0: such a one is computed again, whole. Blocks where b is not finite are left whole. */
 
-enum { block = 64, most_samples = 8 };
+enum { block = 64, samples = 8 };
 static const double sparse_flops = 1e5;
 static const double most_density = 0.6; /* from which on the dense tiles are faster */
 
@@ -162,22 +162,25 @@ static void sparse_b(void *arg, int64_t part, int worker)
 
 /* ---- which products ---- */
 
-static bool has_zeros(const float *x, int64_t rows, int64_t columns, int64_t ld)
+/* By a sample: blocks of a row each, along the diagonal. */
+static bool has_zeros(const firn_ctx *ctx, const float *x, int64_t rows, int64_t columns, int64_t ld)
 {
-    int64_t count = 0;
-    const int64_t samples = firn__min(rows, most_samples);
+    int64_t count = 0, seen = 0;
     for (int64_t s = 0; s < samples; s++) {
-        const float *row = x + rows * s / samples * ld;
-        for (int64_t j = 0; j < columns; j++) count += row[j] != 0;
+        const int64_t column = columns * s / samples, width = firn__min(block, columns - column);
+        uint64_t mask;
+        ctx->kernels->vector->nonzero(1, width, x + rows * s / samples * ld + column, ld, &mask);
+        for (; mask != 0; mask &= mask - 1) count++;
+        seen += width;
     }
-    return (double)count < most_density * (double)(samples * columns);
+    return (double)count < most_density * (double)seen;
 }
 
-static bool is_sparse_a(const firn__gemm_args *g)
+static bool is_sparse_a(const firn_ctx *ctx, const firn__gemm_args *g)
 {
     if (g->a_transposed || g->n % block != 0 || (g->b_packed ? g->b_packed[g->n * g->k] == 0 : g->m < block / 2))
         return false;
-    return has_zeros(g->a, g->m, g->k, g->lda);
+    return has_zeros(ctx, g->a, g->m, g->k, g->lda);
 }
 
 static bool is_sparse_b(const firn_ctx *ctx, const firn__gemm_args *g)
@@ -186,7 +189,7 @@ static bool is_sparse_b(const firn_ctx *ctx, const firn__gemm_args *g)
     if (!g->a_transposed || g->b_transposed || g->b_packed || g->m % block != 0 || e->bias || e->scale || e->relu)
         return false;
     if ((size_t)g->m > FIRN__WORKSPACE_BYTES / sizeof(float) / block - block || g->k < block / 4) return false;
-    if (!has_zeros(g->b, g->k, g->n, g->ldb)) return false;
+    if (!has_zeros(ctx, g->b, g->k, g->n, g->ldb)) return false;
     for (int64_t i = 0; i < g->m; i += block)
         if (!ctx->kernels->vector->all_finite(g->k, g->a + i, g->lda)) return false;
     return true;
@@ -196,7 +199,7 @@ bool firn__gemm_sparse(firn__crew crew, const firn__gemm_args *g)
 {
     if (g->accumulate || 2.0 * (double)g->m * (double)g->n * (double)g->k < sparse_flops) return false;
     sparse_job job = {.g = g, .ctx = crew.ctx};
-    if (is_sparse_a(g)) {
+    if (is_sparse_a(crew.ctx, g)) {
         const int64_t threads = firn__crew_size(crew), groups = g->n / block;
         job.columns = groups >= 2 * threads ? 2 * block : block; /* so that zeros are looked for half as often */
         job.row_parts = firn__ceil_div(threads, groups);
