@@ -1,7 +1,6 @@
 #include "conv.h"
 
 #include "alloc.h"
-#include "ref.h"
 
 /* Forward and the input gradient are one thing, a correlation: forward of x with the weights; the gradient of dy with
  * the weights turned around, once for each phase of the stride. */
@@ -23,7 +22,7 @@ static int64_t depth_of(const correlation *c) { return c->h.taps * c->w.taps * (
 static bool packed_floats(const firn__tiles *tiles, const correlation *c, size_t *out)
 {
     const int64_t group = c->out_channels / c->groups;
-    const int64_t columns = tiles == NULL || c->depthwise ? group : firn__tile_packed_columns(tiles, group);
+    const int64_t columns = c->depthwise ? group : firn__tile_packed_columns(tiles, group);
     size_t floats;
     return firn__mul((size_t)columns, (size_t)depth_of(c), &floats) && firn__mul(floats, (size_t)c->groups, out);
 }
@@ -167,7 +166,7 @@ size_t firn__conv_packed_bytes(const firn_ctx *ctx, const firn__conv_args *v, bo
         floats = firn__winograd_packed_floats(ctx, v) + (with_dx ? firn__winograd_packed_floats(ctx, &t) : 0);
     else if (!packed_floats(tiles, &c, &floats))
         return 0;
-    else if (with_dx && tiles != NULL && !firn__add(floats, phases_bytes(tiles, v), &floats))
+    else if (with_dx && !firn__add(floats, phases_bytes(tiles, v), &floats))
         return 0;
     return firn__mul(floats, sizeof(float), &bytes) && firn__round_up(bytes, 64, &bytes) ? bytes : 0;
 }
@@ -177,10 +176,6 @@ void firn__conv_pack(firn__crew crew, const firn__conv_args *v, const float *wei
     const firn__tiles *tiles = crew.ctx->kernels->tiles;
     if (firn__conv_is_winograd(v)) {
         firn__winograd_pack(crew, v, weight, with_dx, packed);
-        return;
-    }
-    if (tiles == NULL) {
-        firn__ref_conv_pack(v, weight, packed);
         return;
     }
     const int64_t taps = v->kh * v->kw, cg = v->c / v->groups, group = v->o / v->groups * cg * taps;
@@ -285,10 +280,6 @@ void firn__conv_forward(firn__crew crew, const firn__conv_args *v, const float *
         firn__winograd_forward(crew, v, x, packed, y, epilogue, scratch);
         return;
     }
-    if (crew.ctx->kernels->tiles == NULL) {
-        firn__ref_conv_forward(crew, v, x, packed, y, epilogue);
-        return;
-    }
     correlation c = forward_of(v);
     c.in = x, c.packed = packed, c.out = y, c.epilogue = epilogue;
     correlate(crew, &c, scratch);
@@ -300,10 +291,6 @@ void firn__conv_dx(firn__crew crew, const firn__conv_args *v, const float *dy, c
     const firn__tiles *tiles = crew.ctx->kernels->tiles;
     if (firn__conv_is_winograd(v)) {
         firn__winograd_dx(crew, v, dy, packed, dx, scratch);
-        return;
-    }
-    if (tiles == NULL) {
-        firn__ref_conv_dx(crew, v, dy, packed, dx);
         return;
     }
     const correlation forward = forward_of(v);

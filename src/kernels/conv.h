@@ -70,7 +70,9 @@ void firn__winograd_dx(firn__crew crew, const firn__conv_args *v, const float *d
 void firn__winograd_dw(firn__crew crew, const firn__conv_args *v, const float *x, const float *dy, float *dw,
                        void *scratch);
 
-/* Floats of dw's scratch besides the bands. */
+/* 0 on overflow. */
 size_t firn__conv_dw_scratch_bytes(firn__crew crew, const firn__conv_args *v);
+/* Adds up the chunks, [kh, kw, c of the group, o] each, into dw. */
+void firn__conv_sum_dw(firn__crew crew, const firn__conv_args *v, float *chunks, int64_t chunk_floats, float *dw);
 
 #endif

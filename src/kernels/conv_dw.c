@@ -2,7 +2,6 @@
 
 #include "alloc.h"
 #include "conv.h"
-#include "ref.h"
 
 /* The weight gradient: for each kernel row, A is x read by columns (rows of the tile: taps and channels, k: pixels), B
  * is dy. Each chunk of images adds up in a buffer of its own: dw as [kh, kw, c of the group, o], then four sums for db. */
@@ -46,7 +45,6 @@ static firn__band dw_band(const firn__tiles *tiles, const firn__conv_args *v, in
 size_t firn__conv_dw_scratch_bytes(firn__crew crew, const firn__conv_args *v)
 {
     const firn__tiles *tiles = crew.ctx->kernels->tiles;
-    if (tiles == NULL) return 64;
     int64_t dy_floats;
     const firn__band band = dw_band(tiles, v, &dy_floats);
     size_t floats, workers;
@@ -162,19 +160,33 @@ static void dw_of_chunk(void *arg, int64_t part, int worker)
     }
 }
 
-/* Adds up the chunks for channel c of the groups: [taps, o] of each, turned into o, taps. */
-static void dw_of_channel(void *arg, int64_t c, int worker)
+typedef struct dw_sum {
+    const firn__tiles *tiles;
+    const firn__conv_args *v;
+    float *chunks;
+    int64_t chunk_floats;
+    float *dw;
+} dw_sum;
+
+/* For channel c of the groups: [taps, o] of each chunk, turned into o, taps. */
+static void sum_of_channel(void *arg, int64_t c, int worker)
 {
     (void)worker;
-    const dw_job *job = arg;
-    const firn__conv_args *v = job->v;
-    const int64_t taps = v->kh * v->kw, cg = v->c / v->groups;
+    const dw_sum *s = arg;
+    const firn__conv_args *v = s->v;
+    const int64_t taps = v->kh * v->kw, cg = v->c / v->groups, chunks = firn__conv_chunks(v);
     for (int64_t t = 0; t < taps; t++) {
-        float *sum = job->chunks_of_dw + (t * cg + c) * v->o;
-        for (int64_t i = 1; i < job->chunks; i++)
-            for (int64_t o = 0; o < v->o; o++) sum[o] += sum[i * job->chunk_floats + o];
+        float *sum = s->chunks + (t * cg + c) * v->o;
+        for (int64_t i = 1; i < chunks; i++)
+            for (int64_t o = 0; o < v->o; o++) sum[o] += sum[i * s->chunk_floats + o];
     }
-    job->tiles->transpose(taps, v->o, taps, job->chunks_of_dw + c * v->o, cg * v->o, job->dw + c * taps, cg * taps);
+    s->tiles->transpose(taps, v->o, taps, s->chunks + c * v->o, cg * v->o, s->dw + c * taps, cg * taps);
+}
+
+void firn__conv_sum_dw(firn__crew crew, const firn__conv_args *v, float *chunks, int64_t chunk_floats, float *dw)
+{
+    dw_sum s = {crew.ctx->kernels->tiles, v, chunks, chunk_floats, dw};
+    firn__parallel(crew, v->c / v->groups, sum_of_channel, &s);
 }
 
 static void finish_db(const dw_job *job)
@@ -198,10 +210,6 @@ void firn__conv_dw(firn__crew crew, const firn__conv_args *v, const float *x, co
         dw = NULL;
     }
     if (dw == NULL && db == NULL) return;
-    if (tiles == NULL) {
-        firn__ref_conv_dw(crew, v, x, dy, dw, db);
-        return;
-    }
     int64_t dy_floats;
     dw_job job = {.crew = crew,
                   .tiles = tiles,
@@ -219,6 +227,6 @@ void firn__conv_dw(firn__crew crew, const firn__conv_args *v, const float *x, co
     job.bands = job.chunks_of_dw + job.chunks * job.chunk_floats;
     job.worker_floats = job.band.floats + dy_floats;
     firn__parallel(crew, job.chunks, dw_of_chunk, &job);
-    if (dw != NULL) firn__parallel(crew, v->c / v->groups, dw_of_channel, &job);
+    if (dw != NULL) firn__conv_sum_dw(crew, v, scratch, job.chunk_floats, dw);
     if (db != NULL) finish_db(&job);
 }

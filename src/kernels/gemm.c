@@ -1,5 +1,6 @@
+#include <math.h>
+
 #include "alloc.h"
-#include "ref.h"
 #include "table.h"
 #include "vector.h"
 
@@ -199,17 +200,6 @@ static bool is_dot(int64_t n, int64_t k)
     return n <= FIRN__NARROW_COLUMNS && k <= (int64_t)(FIRN__WORKSPACE_BYTES / sizeof(float)) / FIRN__NARROW_COLUMNS;
 }
 
-/* B by its columns, k apart. */
-static void turn_b(const firn__tiles *tiles, int64_t n, int64_t k, const float *b, int64_t ldb, bool b_transposed,
-                   float *to)
-{
-    if (tiles != NULL && !b_transposed)
-        tiles->transpose(k, n, k, b, ldb, to, k);
-    else
-        for (int64_t j = 0; j < n; j++)
-            for (int64_t p = 0; p < k; p++) to[j * k + p] = b[b_transposed ? j * ldb + p : p * ldb + j];
-}
-
 static void gemm_dot(firn__crew crew, const firn__gemm_args *g)
 {
     firn__narrow_args v = {g->n, g->k, g->a, g->lda, g->b, g->ldb, g->c, g->ldc, g->accumulate};
@@ -217,7 +207,7 @@ static void gemm_dot(firn__crew crew, const firn__gemm_args *g)
         v.b = g->b_packed, v.ldb = g->k;
     else if (!g->b_transposed) {
         float *turned = firn__workspace(crew.ctx, crew.worker > 0 ? crew.worker : 0);
-        turn_b(crew.ctx->kernels->tiles, g->n, g->k, g->b, g->ldb, false, turned);
+        crew.ctx->kernels->tiles->transpose(g->k, g->n, g->k, g->b, g->ldb, turned, g->k);
         v.b = turned, v.ldb = g->k;
     }
     firn__vector_narrow(crew, g->m, &v);
@@ -225,7 +215,9 @@ static void gemm_dot(firn__crew crew, const firn__gemm_args *g)
     for (int64_t i = 0; i < g->m && (e->bias || e->scale || e->relu); i++)
         for (int64_t j = 0; j < g->n; j++) {
             float *c = &g->c[i * g->ldc + j];
-            *c = firn__ref_epilogue(*c, e, j);
+            if (e->bias) *c += e->bias[j];
+            if (e->scale) *c = fmaf(*c, e->scale[j], e->shift[j]);
+            if (e->relu && *c < 0) *c = 0;
         }
 }
 
@@ -234,10 +226,6 @@ void firn__gemm(firn__crew crew, const firn__gemm_args *g)
     const firn__tiles *tiles = crew.ctx->kernels->tiles;
     if (!g->a_transposed && is_dot(g->n, g->k)) {
         gemm_dot(crew, g);
-        return;
-    }
-    if (tiles == NULL) {
-        firn__ref_gemm(crew, g);
         return;
     }
     if (crew.worker < 0 && 2.0 * (double)g->m * (double)g->n * (double)g->k < serial_flops) crew.worker = 0;
@@ -256,8 +244,7 @@ size_t firn__gemm_packed_bytes(const firn_ctx *ctx, int64_t n, int64_t k)
     const firn__tiles *tiles = ctx->kernels->tiles;
     size_t bytes;
     if (n > INT64_MAX / 2) return 0;
-    const bool by_panels = tiles != NULL && !is_dot(n, k);
-    if (!firn__mul((size_t)(by_panels ? firn__tile_packed_columns(tiles, n) : n), (size_t)k, &bytes)) return 0;
+    if (!firn__mul((size_t)(is_dot(n, k) ? n : firn__tile_packed_columns(tiles, n)), (size_t)k, &bytes)) return 0;
     if (!firn__add(bytes, 1, &bytes) || !firn__mul(bytes, sizeof(float), &bytes)) return 0;
     return firn__round_up(bytes, 64, &bytes) ? bytes : 0;
 }
@@ -288,10 +275,10 @@ void firn__gemm_pack_b(firn__crew crew, int64_t n, int64_t k, const float *b, in
                     .b = b,
                     .b_transposed = b_transposed,
                     .packed = packed};
-    if (is_dot(n, k))
-        turn_b(job.tiles, n, k, b, ldb, b_transposed, packed);
-    else if (job.tiles == NULL)
-        firn__ref_gemm_pack_b(n, k, b, ldb, b_transposed, packed);
+    if (is_dot(n, k) && b_transposed)
+        job.tiles->copy(n, k, k, b, ldb, packed, k);
+    else if (is_dot(n, k))
+        job.tiles->transpose(k, n, k, b, ldb, packed, k);
     else
         firn__parallel(crew, firn__ceil_div(n, job.tiles->panel), pack_panel, &job);
     if (n % 64 == 0) packed[n * k] = crew.ctx->kernels->vector->all_finite(n / 64 * k, packed, 64); /* for sparse.c */

@@ -43,7 +43,7 @@ static const struct {
 #elif defined(__aarch64__)
     {{"neon", &firn__tiles_neon, &firn__vector_neon}, cpu_runs_neon},
 #endif
-    {{"ref", NULL, &firn__vector_ref}, cpu_runs_anything},
+    {{"ref", &firn__tiles_ref, &firn__vector_ref}, cpu_runs_anything},
 };
 
 const firn__kernels *firn__kernels_select(const char *name)

@@ -7,7 +7,7 @@ typedef struct firn__vector_kernels firn__vector_kernels; /* elementwise, poolin
 
 struct firn__kernels {
     const char *name;
-    const firn__tiles *tiles; /* NULL: products and convolutions are those of ref.c */
+    const firn__tiles *tiles;
     const firn__vector_kernels *vector;
 };
 

@@ -1,5 +1,5 @@
 /* tile.h: the contract between the microkernels, one source for every instruction set (tile.inc.h), and the loops
- * around them (gemm.c, conv.c). A tile of C, a few rows by one or more vectors of columns, is kept in registers while
+ * around them (tile.c, gemm.c, conv.c, conv_dw.c, winograd.c). A tile of C, a few rows by one or more vectors of columns, is kept in registers while
  * k runs; then comes the epilogue. */
 #ifndef FIRN_KERNELS_TILE_H
 #define FIRN_KERNELS_TILE_H
@@ -54,7 +54,7 @@ typedef struct firn__tiles {
 
 #define FIRN__TILE_ROWS 14                                        /* of the highest tile */
 extern firn__tile_fn *const firn__tiles_x1_avx2[FIRN__TILE_ROWS]; /* AVX-512 takes them for narrow columns */
-extern const firn__tiles firn__tiles_avx512, firn__tiles_avx2, firn__tiles_neon;
+extern const firn__tiles firn__tiles_ref, firn__tiles_avx512, firn__tiles_avx2, firn__tiles_neon;
 
 /* The narrowest set that holds so many columns, none wider than a panel. */
 const firn__tile_set *firn__tile_set_for(const firn__tiles *tiles, int64_t columns);

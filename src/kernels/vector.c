@@ -52,16 +52,12 @@ typedef struct transpose_job {
 static void turn(const firn__tiles *tiles, const firn__transpose_args *a, const unsigned char *x, unsigned char *y)
 {
     const int64_t rows = a->rows, columns = a->columns;
-    if (a->dtype != FIRN_U8 && tiles != NULL) {
+    if (a->dtype != FIRN_U8) {
         tiles->transpose(rows, columns, rows, (const float *)(const void *)x, columns, (float *)(void *)y, rows);
         return;
     }
     for (int64_t c = 0; c < columns; c++)
-        for (int64_t r = 0; r < rows; r++)
-            if (a->dtype == FIRN_U8)
-                y[c * rows + r] = x[r * columns + c];
-            else
-                memcpy(y + 4 * (c * rows + r), x + 4 * (r * columns + c), 4);
+        for (int64_t r = 0; r < rows; r++) y[c * rows + r] = x[r * columns + c];
 }
 
 static void transpose_part(void *arg, int64_t part, int worker)

@@ -1,4 +1,3 @@
-#include <math.h>
 #include <string.h>
 
 #include "alloc.h"
@@ -48,7 +47,7 @@ bool firn__conv_is_winograd(const firn__conv_args *v)
 
 static int64_t packed_columns(const firn_ctx *ctx, int64_t columns)
 {
-    return ctx->kernels->tiles ? firn__tile_packed_columns(ctx->kernels->tiles, columns) : columns;
+    return firn__tile_packed_columns(ctx->kernels->tiles, columns);
 }
 
 /* An odd number of cache lines, so that the points of a tile do not evict each other. */
@@ -104,18 +103,15 @@ static void pack_panel(void *arg, int64_t part, int worker)
     (void)worker;
     const pack_job *job = arg;
     const firn__tiles *tiles = job->ctx->kernels->tiles;
-    const int64_t panel = tiles ? tiles->panel : job->v.o, first = part * panel;
-    const int64_t columns = firn__min(panel, job->v.o - first);
-    const int64_t width = tiles ? firn__tile_set_for(tiles, columns)->width : columns;
+    const int64_t first = part * tiles->panel, columns = firn__min(tiles->panel, job->v.o - first);
+    const int64_t width = firn__tile_set_for(tiles, columns)->width;
     const int64_t apart_u = job->v.c * packed_columns(job->ctx, job->v.o);
     for (int64_t c = 0; c < job->v.c; c++)
         for (int64_t j = 0; j < width; j += lanes) {
-            float g[9][lanes] = {{0}}, u[points][lanes];
-            const int64_t n = firn__min(lanes, width - j);
-            for (int64_t i = 0; i < n && j + i < columns; i++) {
-                const float *weight = job->weight + c * job->in + (first + j + i) * job->out;
-                for (int k = 0; k < 9; k++) g[k][i] = weight[job->turn ? 8 - k : k];
-            }
+            float g[9][lanes], u[points][lanes];
+            const int64_t n = firn__min(lanes, width - j), there = firn__min(lanes, columns - j);
+            const float *weight = job->weight + c * job->in + (first + j) * job->out;
+            tiles->transpose(there, 9, lanes, weight, job->out, g[job->turn ? 8 : 0], job->turn ? -lanes : lanes);
             job->ctx->kernels->vector->winograd_weight((const float(*)[lanes])g, u);
             float *to = job->packed + first * job->v.c + c * width + j;
             for (int q = 0; q < points; q++, to += apart_u) memcpy(to, u[q], (size_t)n * sizeof *to);
@@ -124,14 +120,14 @@ static void pack_panel(void *arg, int64_t part, int worker)
 
 void firn__winograd_pack(firn__crew crew, const firn__conv_args *v, const float *weight, bool with_dx, float *packed)
 {
-    const firn__tiles *tiles = crew.ctx->kernels->tiles;
+    const int64_t panel = crew.ctx->kernels->tiles->panel;
     pack_job job = {.ctx = crew.ctx, .v = *v, .weight = weight, .in = 9, .out = 9 * v->c, .packed = packed};
-    firn__parallel(crew, tiles ? firn__ceil_div(v->o, tiles->panel) : 1, pack_panel, &job);
+    firn__parallel(crew, firn__ceil_div(v->o, panel), pack_panel, &job);
     if (!with_dx) return;
     job.packed += firn__winograd_packed_floats(crew.ctx, v);
     job.v = firn__conv_turned(v);
     job.in = 9 * v->c, job.out = 9, job.turn = true;
-    firn__parallel(crew, tiles ? firn__ceil_div(v->c, tiles->panel) : 1, pack_panel, &job);
+    firn__parallel(crew, firn__ceil_div(v->c, panel), pack_panel, &job);
 }
 
 /* ---- tiles ---- */
@@ -191,25 +187,6 @@ static void output_of_band(const winograd_pass *p, int64_t begin, int64_t end, c
 
 /* ---- products ---- */
 
-/* c = a b, [m, n] = [m, k] [k, n]; a by its strides, c and, unless packed, b by rows. */
-static void product(const firn_ctx *ctx, int64_t m, int64_t n, int64_t k, firn__tile *t, bool packed)
-{
-    const firn__tiles *tiles = ctx->kernels->tiles;
-    t->segments = t->taps = 1;
-    t->k = k;
-    if (tiles != NULL) {
-        firn__tile_run_columns(tiles, t, m, n, packed ? k : 0, 0);
-        return;
-    }
-    for (int64_t i = 0; i < m; i++)
-        for (int64_t j = 0; j < n; j++) {
-            float *c = t->c + i * t->ldc + j, sum = t->resume ? *c : 0.0f;
-            for (int64_t q = 0; q < k; q++)
-                sum = fmaf(t->a[i * t->a_row + q * t->a_k], t->b[q * (packed ? n : t->ldb) + j], sum);
-            *c = sum;
-        }
-}
-
 static void forward_band(void *arg, int64_t part, int worker)
 {
     const winograd_pass *p = arg;
@@ -225,10 +202,13 @@ static void forward_band(void *arg, int64_t part, int worker)
         firn__tile t = {.a = from + q * p->in_apart,
                         .a_row = v->c,
                         .a_k = 1,
+                        .segments = 1,
+                        .taps = 1,
+                        .k = v->c,
                         .b = p->packed + q * v->c * packed_columns(p->crew.ctx, v->o),
                         .c = to + q * p->out_apart,
                         .ldc = v->o};
-        product(p->crew.ctx, (end - begin) * p->tiles_w, v->o, v->c, &t, true);
+        firn__tile_run_columns(p->crew.ctx->kernels->tiles, &t, (end - begin) * p->tiles_w, v->o, v->c, 0);
     }
     output_of_band(p, begin, end, to, waste);
 }
@@ -276,37 +256,26 @@ static void dw_of_chunk(void *arg, int64_t part, int worker)
             firn__tile t = {.a = in + q * p->in_apart,
                             .a_row = 1,
                             .a_k = v->c,
+                            .segments = 1,
+                            .taps = 1,
+                            .k = (end - begin) * p->tiles_w,
                             .b = out + q * p->out_apart,
                             .ldb = p->pitch,
                             .c = sums + q * size,
                             .ldc = v->o,
                             .resume = begin > first};
-            product(p->crew.ctx, v->c, v->o, (end - begin) * p->tiles_w, &t, false);
+            firn__tile_run_columns(p->crew.ctx->kernels->tiles, &t, v->c, v->o, 0, 0);
         }
     }
     p->crew.ctx->kernels->vector->winograd_weight_gradient(sums, size, size, p->chunks + part * 9 * size, size);
 }
 
-/* Of input channel c: the sum of the chunks, [9, in, out] to [out, in, 9]. */
-static void dw_of_channel(void *arg, int64_t c, int worker)
-{
-    (void)worker;
-    const winograd_pass *p = arg;
-    const int64_t in = p->v.c, out = p->v.o, chunks = firn__conv_chunks(&p->v);
-    for (int64_t t = 0; t < 9; t++) {
-        float *sum = p->chunks + (t * in + c) * out;
-        for (int64_t i = 1; i < chunks; i++)
-            for (int64_t o = 0; o < out; o++) sum[o] += sum[i * 9 * in * out + o];
-        for (int64_t o = 0; o < out; o++) p->out[(o * in + c) * 9 + t] = sum[o];
-    }
-}
-
 void firn__winograd_dw(firn__crew crew, const firn__conv_args *v, const float *x, const float *dy, float *dw, void *scratch)
 {
     winograd_pass p = plan(crew, v, true);
-    p.in = x, p.dy = dy, p.out = dw;
+    p.in = x, p.dy = dy;
     p.chunks = scratch;
     p.workers = p.chunks + firn__ceil_div(firn__conv_chunks(v) * 9 * v->c * v->o, lanes) * lanes;
     firn__parallel(crew, firn__conv_chunks(v), dw_of_chunk, &p);
-    firn__parallel(crew, v->c, dw_of_channel, &p);
+    firn__conv_sum_dw(crew, v, p.chunks, 9 * v->c * v->o, dw);
 }
