@@ -16,7 +16,7 @@ typedef struct firn_load_options {
                            * the file. Either side may be empty. NULL: names agree */
     bool allow_missing;   /* a selected tensor that the file lacks keeps its values; else FIRN_ERR_NAME */
     bool skip_mismatched; /* a selected tensor of another shape keeps its values; else FIRN_ERR_SHAPE */
-    bool freeze_loaded;   /* freezes exactly what was loaded, and unfreezes the rest */
+    bool freeze_loaded;   /* freezes exactly what was loaded, and unfreezes the rest, dropout included */
     FILE *list;           /* receives a line a tensor: what becomes of it, and why; NULL: none */
 } firn_load_options;
 

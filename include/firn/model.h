@@ -63,11 +63,13 @@ FIRN_API void firn_scope_pop(firn_model *m);
  *             FIRN_ERR_STATE: between forward and backward of a training plan, or inside gradient accumulation */
 FIRN_API FIRN_MUST_USE firn_status firn_freeze(firn_model *m, const char *selector, size_t *count);
 FIRN_API FIRN_MUST_USE firn_status firn_unfreeze(firn_model *m, const char *selector, size_t *count);
-/* Freezes what is selected and unfreezes all the rest. */
+/* Freezes what is selected and unfreezes all the rest, dropout included. */
 FIRN_API FIRN_MUST_USE firn_status firn_freeze_only(firn_model *m, const char *selector, size_t *count);
-/* Freezes every tensor declared before the first tensor of `layer` and unfreezes the rest; count: the frozen ones. */
+/* Freezes every tensor declared before the first tensor of `layer` and unfreezes the rest, and dropout outside of the
+ * layers that are then frozen; count: the frozen tensors. */
 FIRN_API FIRN_MUST_USE firn_status firn_freeze_to(firn_model *m, const char *layer, size_t *count);
-/* firn_freeze(), and also turns off dropout inside the selected layers, until they are unfrozen. */
+/* firn_freeze(), and also turns off dropout inside the selected layers, until they are unfrozen. Here, in firn_unfreeze()
+ * and in firn_select() a term may also match dropout alone, which has no tensors and does not count in `count`. */
 FIRN_API FIRN_MUST_USE firn_status firn_freeze_eval(firn_model *m, const char *selector, size_t *count);
 
 /* What a selector selects; changes nothing.

@@ -78,8 +78,9 @@ static bool term_names(const firn__term *term, const firn_model *m, const firn_t
     return false;
 }
 
-/* Marks in selected (a mask's bytes) what one term names; the number of tensors and nodes that it matched. */
-static size_t select_term(const firn_model *m, const firn__term *term, unsigned char *selected)
+/* Marks in selected (a mask's bytes) what one term names; the number of tensors that it matched, and, with_nodes, of nodes
+ * with an eval bit: a layer of dropout alone has no tensors. */
+static size_t select_term(const firn_model *m, const firn__term *term, bool with_nodes, unsigned char *selected)
 {
     size_t matches = 0;
     for (size_t i = 0; i < m->n_named; i++)
@@ -90,12 +91,13 @@ static size_t select_term(const firn_model *m, const firn__term *term, unsigned 
     for (size_t i = 0; i < m->n_nodes; i++)
         if (*m->nodes[i]->scope != '\0' && firn__term_matches(term, m->nodes[i]->scope)) {
             selected[m->n_named + i] = !term->minus;
-            matches += (m->nodes[i]->op->traits & FIRN_OP_RANDOM) != 0; /* a layer of dropout alone has no tensors */
+            matches += with_nodes && (m->nodes[i]->op->traits & FIRN_OP_RANDOM);
         }
     return matches;
 }
 
-static firn_status select_all(const firn_model *m, const char *what, const char *selector, unsigned char *selected)
+static firn_status select_all(const firn_model *m, const char *what, const char *selector, bool with_nodes,
+                              unsigned char *selected)
 {
     firn__term term;
     int found;
@@ -104,9 +106,10 @@ static firn_status select_all(const firn_model *m, const char *what, const char 
     while ((found = firn__term_next(&cursor, &term)) == 1) {
         if (first && term.minus) memset(selected, 1, mask_size(m));
         first = false;
-        if (select_term(m, &term, selected) == 0 && !term.minus)
-            return firn__fail(m->ctx, FIRN_ERR_NAME, "%s: \"%.*s\" matches no parameter, state or layer of the model", what,
-                              (int)(term.length < 200 ? term.length : 200), term.text);
+        if (select_term(m, &term, with_nodes, selected) == 0 && !term.minus)
+            return firn__fail(m->ctx, FIRN_ERR_NAME, "%s: \"%.*s\" matches no %s of the model", what,
+                              (int)(term.length < 200 ? term.length : 200), term.text,
+                              with_nodes ? "parameter, state or dropout" : "parameter or state");
     }
     if (found < 0) return firn__fail(m->ctx, FIRN_ERR_ARGUMENT, "%s: \"%.200s\" has an empty term", what, selector);
     return FIRN_OK;
@@ -125,24 +128,27 @@ firn_status firn_select(const firn_model *m, const char *selector, bool *selecte
     if (selector == NULL) return firn__fail(m->ctx, FIRN_ERR_ARGUMENT, "firn_select: the selector is NULL");
     firn__mask mask;
     if (!firn__mask_alloc(m, &mask)) return FIRN_ERR_MEMORY;
-    const firn_status st = select_all(m, "firn_select", selector, mask.bits);
+    const firn_status st = select_all(m, "firn_select", selector, true, mask.bits);
     if (st == FIRN_OK && count != NULL) *count = count_named(m, mask.bits);
     for (size_t i = 0; st == FIRN_OK && selected != NULL && i < m->n_named; i++) selected[i] = mask.bits[i];
     firn__mask_free(m, &mask);
     return st;
 }
 
-/* What a freeze call does: bits |= or &= the selection, or the selection itself; of nodes only if eval is meant. */
+/* What a freeze call does: bits |= or &= the selection, or the selection itself; nodes get the bit only if eval is meant,
+ * and lose it with what is unfrozen. */
 typedef enum freeze_rule { RULE_FREEZE, RULE_FREEZE_EVAL, RULE_UNFREEZE, RULE_ONLY } freeze_rule;
 
-static void apply_rule(firn_model *m, freeze_rule rule, const firn__mask *selected)
+static void apply_rule(firn_model *m, freeze_rule rule, firn__mask *selected)
 {
     for (size_t i = 0; i < m->n_named + m->n_nodes; i++) {
         const bool node = i >= m->n_named, was = node ? m->nodes[i - m->n_named]->eval : m->named[i]->frozen;
         bool is = selected->bits[i];
         if (rule == RULE_UNFREEZE) is = was && !is;
-        else if (node) is = was || (is && rule == RULE_FREEZE_EVAL);
-        else if (rule != RULE_ONLY) is = was || is;
+        else if (rule == RULE_ONLY)
+            is = is && (was || !node);
+        else
+            is = was || (is && (rule == RULE_FREEZE_EVAL || !node));
         selected->bits[i] = is;
     }
     mask_apply(m, selected);
@@ -156,7 +162,7 @@ static firn_status freeze_by(firn_model *m, const char *what, freeze_rule rule, 
     firn__mask selected;
     if (st != FIRN_OK) return st;
     if (!firn__mask_alloc(m, &selected)) return FIRN_ERR_MEMORY;
-    st = select_all(m, what, selector, selected.bits);
+    st = select_all(m, what, selector, rule == RULE_FREEZE_EVAL || rule == RULE_UNFREEZE, selected.bits);
     if (st == FIRN_OK) {
         if (count != NULL) *count = count_named(m, selected.bits);
         apply_rule(m, rule, &selected);
@@ -185,36 +191,55 @@ firn_status firn_freeze_only(firn_model *m, const char *selector, size_t *count)
     return freeze_by(m, "firn_freeze_only", RULE_ONLY, selector, count);
 }
 
-firn_status firn_freeze_to(firn_model *m, const char *layer, size_t *count)
+/* Is the node in a layer that is frozen whole? The nearest around it that has tensors counts. */
+static bool in_frozen_layer(const firn_model *m, const firn__node *n, const bool *frozen)
 {
-    static const char what[] = "firn_freeze_to";
-    if (m == NULL) return FIRN_ERR_ARGUMENT;
-    if (!firn__name_valid(layer)) return firn__fail(m->ctx, FIRN_ERR_ARGUMENT, "%s: the layer must be one name, without wildcards", what);
-    const firn_status st = firn__model_check_idle(m, what);
-    if (st != FIRN_OK) return st;
-    const firn__term term = {layer, strlen(layer), false};
-    size_t first = 0;
-    while (first < m->n_named && !term_names(&term, m, m->named[first])) first++;
-    if (first == m->n_named) return firn__fail(m->ctx, FIRN_ERR_NAME, "%s: no parameter or state lies in \"%.200s\"", what, layer);
-    firn__mask mask;
-    if (!firn__mask_alloc(m, &mask)) return FIRN_ERR_MEMORY;
-    firn__mask_read(m, mask.bits);
-    for (size_t i = 0; i < m->n_named; i++) mask.bits[i] = i < first;
-    mask_apply(m, &mask);
-    firn__mask_free(m, &mask);
-    if (count != NULL) *count = first;
-    return FIRN_OK;
+    firn__term layer = {n->scope, strlen(n->scope), false};
+    while (layer.length > 0) {
+        bool any = false, all = true;
+        for (size_t i = 0; i < m->n_named; i++) {
+            if (!term_names(&layer, m, m->named[i])) continue;
+            any = true;
+            all = all && frozen[i];
+        }
+        if (any) return all;
+        while (layer.length > 0 && layer.text[--layer.length] != '.') continue;
+    }
+    return false;
 }
 
 firn_status firn__freeze_exactly(firn_model *m, const bool *frozen)
 {
     firn__mask mask;
     if (!firn__mask_alloc(m, &mask)) return FIRN_ERR_MEMORY;
-    firn__mask_read(m, mask.bits);
     for (size_t i = 0; i < m->n_named; i++) mask.bits[i] = frozen[i];
+    for (size_t i = 0; i < m->n_nodes; i++)
+        mask.bits[m->n_named + i] = m->nodes[i]->eval && in_frozen_layer(m, m->nodes[i], frozen);
     mask_apply(m, &mask);
     firn__mask_free(m, &mask);
     return FIRN_OK;
+}
+
+firn_status firn_freeze_to(firn_model *m, const char *layer, size_t *count)
+{
+    static const char what[] = "firn_freeze_to";
+    if (m == NULL) return FIRN_ERR_ARGUMENT;
+    if (!firn__name_valid(layer))
+        return firn__fail(m->ctx, FIRN_ERR_ARGUMENT, "%s: the layer must be one name, without wildcards", what);
+    firn_status st = firn__model_check_idle(m, what);
+    if (st != FIRN_OK) return st;
+    const firn__term term = {layer, strlen(layer), false};
+    size_t first = 0;
+    while (first < m->n_named && !term_names(&term, m, m->named[first])) first++;
+    if (first == m->n_named)
+        return firn__fail(m->ctx, FIRN_ERR_NAME, "%s: no parameter or state lies in \"%.200s\"", what, layer);
+    bool *frozen = firn__alloc(m->ctx, m->n_named, sizeof *frozen);
+    if (frozen == NULL) return FIRN_ERR_MEMORY;
+    for (size_t i = 0; i < first; i++) frozen[i] = true;
+    st = firn__freeze_exactly(m, frozen);
+    firn__free(m->ctx, frozen, m->n_named, sizeof *frozen);
+    if (st == FIRN_OK && count != NULL) *count = first;
+    return st;
 }
 
 /* ---- the stack ---- */

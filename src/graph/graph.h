@@ -84,7 +84,8 @@ void firn__tensor_written(firn_tensor *t);
 /* FIRN_ERR_STATE, saying that `what` is refused, while a backward or an accumulated step is outstanding. */
 firn_status firn__model_check_idle(const firn_model *m, const char *what);
 
-/* Freezes the named tensors whose byte is not zero and unfreezes the rest; frozen has n_named entries. */
+/* Freezes the named tensors whose byte is not zero and unfreezes the rest, with the dropout outside of frozen layers;
+ * frozen has n_named entries. */
 firn_status firn__freeze_exactly(firn_model *m, const bool *frozen);
 
 /* For checkpoints: the present bits, n_named + n_nodes of them; and all masks at once, which are taken over: the present

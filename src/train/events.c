@@ -13,8 +13,12 @@ firn_status firn__events_check(const firn_trainer *t, const firn_freeze_event *e
         if (!(e->rate >= 0 && isfinite(e->rate)))
             return firn_fail(t->ctx, FIRN_ERR_ARGUMENT,
                              "firn_fit: event %zu has the rate %g; it must be at least 0 and finite", i, (double)e->rate);
-        const firn_status st = firn_select(t->m, e->selector, NULL, NULL);
+        size_t count;
+        const firn_status st = firn_select(t->m, e->selector, NULL, &count);
         if (st != FIRN_OK) return st;
+        if (count == 0 && !e->unfreeze) /* firn_freeze() would say so in the middle of the fit */
+            return firn_fail(t->ctx, FIRN_ERR_NAME,
+                             "firn_fit: event %zu freezes \"%.200s\", which has no parameter or state", i, e->selector);
     }
     return FIRN_OK;
 }

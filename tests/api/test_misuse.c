@@ -431,6 +431,9 @@ static void trainers(void **state)
 }
 
 static void there_were_at_least_eighty_cases(void **state)
+    assert_non_null(firn_nn_dropout(f->x, "drop", 0.5f));
+    FAILS(NAME, fit_event(f, (firn_freeze_event){.epoch = 2, .selector = "drop"}),
+          "firn_fit event 0 \"drop\" no parameter");
 {
     (void)state;
     print_message("%d cases\n", cases);

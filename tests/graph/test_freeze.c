@@ -1,5 +1,6 @@
 #include <string.h>
 
+#include "graph.h"
 #include "support.h"
 
 typedef struct fixture {
@@ -115,6 +116,72 @@ static void freeze_only_and_freeze_to_set_the_whole_mask(void **state)
     assert_fails(f->ctx, FIRN_ERR_ARGUMENT, firn_freeze_to(f->m, "head*", NULL), "wildcards");
 }
 
+/* A linear layer "a" with dropout in it, one "b" with its own, and dropout "between" that belongs to none. */
+static firn_model *with_dropout(firn_ctx *ctx)
+{
+    firn_model *m = firn_model_create(ctx);
+    firn_tensor *x = firn_input(m, "x", FIRN_F32, FIRN_SHAPE(FIRN_BATCH, 4));
+    static const char *const layers[] = {"a", "b"};
+    for (int i = 0; i < 2; i++) {
+        firn_scope_push(m, layers[i]);
+        x = firn_nn_dropout(firn_nn_linear(x, "fc", &(firn_nn_linear_cfg){.out = 4}), "drop", 0.5f);
+        firn_scope_pop(m);
+        if (i == 0) x = firn_nn_dropout(x, "between", 0.5f);
+    }
+    assert_non_null(x);
+    return m;
+}
+
+/* The eval bits of dropout in order: x is off. */
+static const char *dropout_off(const firn_model *m)
+{
+    static char text[8];
+    size_t n = 0;
+    for (size_t i = 0; i < m->n_nodes; i++)
+        if (m->nodes[i]->op->traits & FIRN_OP_RANDOM) text[n++] = m->nodes[i]->eval ? 'x' : '.';
+    text[n] = '\0';
+    return text;
+}
+
+static void dropout_comes_back_with_what_is_unfrozen(void **state)
+{
+    fixture *f = *state;
+    firn_model *m = with_dropout(f->ctx);
+    assert_ok(f->ctx, firn_freeze_eval(m, "*", NULL));
+    assert_string_equal(dropout_off(m), "xxx");
+    assert_ok(f->ctx, firn_freeze_only(m, "a", NULL));
+    assert_string_equal(dropout_off(m), "x..");
+    assert_string_equal(mask(m), "xx..");
+    assert_ok(f->ctx, firn_freeze_only(m, "b", NULL));
+    assert_string_equal(dropout_off(m), "..."); /* it never turns dropout off */
+    assert_ok(f->ctx, firn_freeze_eval(m, "*", NULL));
+    assert_ok(f->ctx, firn_freeze_to(m, "b", NULL));
+    assert_string_equal(dropout_off(m), "x..");
+    assert_ok(f->ctx, firn_freeze_to(m, "a", NULL));
+    assert_string_equal(dropout_off(m), "...");
+    assert_ok(f->ctx, firn_freeze_eval(m, "*", NULL)); /* as firn_load() does with freeze_loaded */
+    assert_ok(f->ctx, firn__freeze_exactly(m, (bool[]){true, false, true, true}));
+    assert_string_equal(dropout_off(m), "..x");
+}
+
+static void a_term_of_dropout_alone_freezes_nothing(void **state)
+{
+    fixture *f = *state;
+    firn_model *m = with_dropout(f->ctx);
+    size_t count = 7;
+    assert_fails(f->ctx, FIRN_ERR_NAME, firn_freeze(m, "a.drop", &count), "firn_freeze \"a.drop\" matches no");
+    assert_fails(f->ctx, FIRN_ERR_NAME, firn_freeze(m, "b,between", &count), "firn_freeze \"between\" matches no");
+    assert_fails(f->ctx, FIRN_ERR_NAME, firn_freeze_only(m, "a.drop", &count), "firn_freeze_only \"a.drop\" matches no");
+    assert_int_equal(count, 7);
+    assert_string_equal(mask(m), "....");
+    assert_ok(f->ctx, firn_select(m, "a.drop", NULL, &count));
+    assert_int_equal(count, 0);
+    assert_ok(f->ctx, firn_freeze_eval(m, "a.drop,between", &count));
+    assert_string_equal(dropout_off(m), "xx.");
+    assert_ok(f->ctx, firn_unfreeze(m, "a.drop", NULL));
+    assert_string_equal(dropout_off(m), ".x.");
+}
+
 static void masks_come_back_from_the_stack(void **state)
 {
     fixture *f = *state;
@@ -215,6 +282,8 @@ int main(void)
         TEST(selectors_freeze_what_they_name),
         TEST(a_term_that_matches_nothing_changes_nothing),
         TEST(freeze_only_and_freeze_to_set_the_whole_mask),
+        TEST(dropout_comes_back_with_what_is_unfrozen),
+        TEST(a_term_of_dropout_alone_freezes_nothing),
         TEST(masks_come_back_from_the_stack),
         TEST(verify_names_the_first_frozen_tensor_whose_bytes_changed),
         TEST(writing_a_frozen_tensor_is_allowed_and_verified_anew),
