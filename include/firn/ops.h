@@ -25,7 +25,8 @@ FIRN_API firn_tensor *firn_linear(firn_tensor *x, firn_tensor *w, firn_tensor *b
  *   x       [N, C, H, W] F32
  *   w       [O, C/groups, KH, KW] F32
  *   b       [O] F32, or NULL
- *   attr    copied; NULL or zero fields mean stride 1, pad 0, dilation 1, groups 1
+ *   attr    copied; NULL or zero fields mean stride 1, pad 0, dilation 1, groups 1. stride is at most 1024 (or not below
+ *           the padded image's size: one window), and (H + 2*pad) * (W + 2*pad) * (C + O) at most 2^48
  * Gives     [N, O, (H + 2*pad - dilation*(KH-1) - 1)/stride + 1, the same for W]
  * Grad      dx reads w; dw reads x; db reads neither
  * Rounding  3 x 3 kernels with stride, dilation and groups 1, C and O of at least 16, C*O of at most 65536 and outputs

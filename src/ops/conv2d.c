@@ -11,8 +11,10 @@ static firn__conv_args conv_args(const firn_conv2d_attr *attr, firn_shape x, fir
 {
     firn__conv_args v = {
         .n = x.dim[0], .c = x.dim[1], .h = x.dim[2], .w = x.dim[3], .o = w.dim[0], .kh = w.dim[2], .kw = w.dim[3]};
-    v.stride = attr->stride ? attr->stride : 1;
     v.pad = attr->pad;
+    /* One window is left by any stride of the padded image's size or more, and dx takes as many turns as its square. */
+    const int64_t padded = (v.h > v.w ? v.h : v.w) + 2 * (int64_t)v.pad;
+    v.stride = attr->stride == 0 ? 1 : attr->stride < padded ? attr->stride : (int)padded;
     v.dilation = attr->dilation ? attr->dilation : 1;
     v.groups = attr->groups ? attr->groups : 1;
     const int64_t down = v.h + 2 * (int64_t)v.pad - v.dilation * (v.kh - 1) - 1;
@@ -20,6 +22,13 @@ static firn__conv_args conv_args(const firn_conv2d_attr *attr, firn_shape x, fir
     v.oh = down < 0 ? 0 : down / v.stride + 1;
     v.ow = right < 0 ? 0 : right / v.stride + 1;
     return v;
+}
+
+/* Sizes that the kernels compute are small multiples of the padded image's floats, in and out: far below 2^63. */
+static bool can_be_counted(const firn__conv_args *v)
+{
+    const int64_t most = (int64_t)1 << 48, h = v->h + 2 * (int64_t)v->pad, w = v->w + 2 * (int64_t)v->pad;
+    return h <= most / w && h * w <= most / (v->c + v->o);
 }
 
 static const char *conv_rule_broken(const firn_op_build *b)
@@ -33,6 +42,9 @@ static const char *conv_rule_broken(const firn_op_build *b)
     if (v.o % v.groups != 0) return "the output channels must be a multiple of groups";
     if (bias.rank >= 0 && (bias.rank != 1 || bias.dim[0] != v.o)) return "b must have one element an output channel";
     if (v.oh < 1 || v.ow < 1) return "the kernel must not be larger than the padded image";
+    if (v.stride > 1024) return "stride must not be above 1024 on a padded image that is larger";
+    if (!can_be_counted(&v))
+        return "the padded image, times the channels of x and y, must not have more than 2^48 elements";
     return NULL;
 }
 

@@ -4,6 +4,7 @@
 
 #include <firn/op.h>
 
+#include "ops.h"
 #include "support.h"
 
 typedef struct inputs {
@@ -56,6 +57,58 @@ static void products_refuse_what_does_not_fit(void **state)
     ARGUMENT_RULE(firn_conv2d(in.image, in.conv_w, NULL, &(firn_conv2d_attr){.groups = -7}), "conv2d groups");
     SHAPE_RULE(firn_conv2d(in.image, in.conv_w, NULL, &(firn_conv2d_attr){.dilation = INT_MAX}), "conv2d kernel");
     assert_non_null(firn_conv2d(in.image, in.conv_w, in.four, &(firn_conv2d_attr){.stride = INT_MAX}));
+    firn_ctx_destroy(in.ctx);
+}
+
+/* No size that a convolution computes may overflow, and none may take long to plan. */
+static void convolutions_are_bounded(void **state)
+{
+    (void)state;
+    const inputs in = make_inputs();
+    firn_model *m = firn_tensor_model(in.image);
+    const int64_t side = (int64_t)INT32_MAX;
+    firn_tensor *vast = firn_input(m, "vast", FIRN_F32, FIRN_SHAPE(FIRN_BATCH, 1, side, side));
+    firn_tensor *deep = firn_input(m, "deep", FIRN_F32, FIRN_SHAPE(FIRN_BATCH, side, 1, side));
+    firn_tensor *wide = firn_input(m, "wide", FIRN_F32, FIRN_SHAPE(FIRN_BATCH, 3, 2000, 2000));
+    firn_tensor *one = firn_param(m, "one", FIRN_SHAPE(1, 1, 1, 1), (firn_init){0});
+    SHAPE_RULE(firn_conv2d(vast, one, NULL, NULL), "conv2d \"vast\" 2^48");
+    SHAPE_RULE(firn_conv2d(deep, one, NULL, &(firn_conv2d_attr){.groups = INT_MAX}), "conv2d \"deep\"");
+    SHAPE_RULE(firn_conv2d(in.image, in.conv_w, NULL, &(firn_conv2d_attr){.pad = INT_MAX}), "conv2d \"image\" 2^48");
+    SHAPE_RULE(firn_conv2d(in.image, in.conv_w, NULL, &(firn_conv2d_attr){.pad = 1 << 24}), "conv2d \"image\" 2^48");
+    SHAPE_RULE(firn_conv2d(wide, in.conv_w, NULL, &(firn_conv2d_attr){.stride = 1025}), "conv2d \"wide\" stride 1024");
+    firn_ctx_destroy(in.ctx);
+}
+
+/* What just passes, with all gradients: for the sanitizers. */
+static void the_largest_convolutions_overflow_nothing(void **state)
+{
+    (void)state;
+    const inputs in = make_inputs();
+    static const struct {
+        firn_shape x, w;
+        firn_conv2d_attr attr;
+    } rows[] = {
+        {{4, {1, 4, 6, 6}}, {4, {1, 4, 3, 3}}, {.stride = 1024, .pad = 1 << 20}},
+        {{4, {1, 4, 6, 6}}, {4, {1, 4, 3, 3}}, {.pad = 1 << 20, .dilation = 1 << 20}},
+        {{4, {1, 4, 6, 6}}, {4, {1, 4, 3, 3}}, {.stride = INT_MAX}},
+        {{4, {INT_MAX, 1, 1, INT32_MAX}}, {4, {1, 1, 1, 7}}, {.stride = 1024, .dilation = 1 << 20}},
+        {{4, {INT_MAX, 1 << 20, 1 << 13, 1 << 13}}, {4, {1 << 20, 1, 3, 3}}, {.groups = 1 << 20}},
+        {{4, {INT_MAX, 16, 1 << 20, 1 << 20}}, {4, {16, 16, 3, 3}}, {0}},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
+        for (unsigned want = 0; want < 8; want++) {
+            const firn_view views[] = {{.shape = rows[i].x}, {.shape = rows[i].w}, {.shape = {.rank = -1}}};
+            firn_view out;
+            firn_op_build b = {.in = views,
+                               .n_in = 3,
+                               .attr = &rows[i].attr,
+                               .want = want,
+                               .out = &out,
+                               .ctx = in.ctx,
+                               .op = &firn__op_conv2d};
+            const firn_status st = firn__op_conv2d.shape(&b);
+            if (st != FIRN_OK) fail_msg("row %zu: %s", i, firn_message(in.ctx));
+        }
     firn_ctx_destroy(in.ctx);
 }
 
@@ -147,6 +200,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(products_refuse_what_does_not_fit),
+        cmocka_unit_test(convolutions_are_bounded),
+        cmocka_unit_test(the_largest_convolutions_overflow_nothing),
         cmocka_unit_test(pools_refuse_what_does_not_fit),
         cmocka_unit_test(elementwise_operators_refuse_what_does_not_fit),
         cmocka_unit_test(losses_and_norms_refuse_what_does_not_fit),
