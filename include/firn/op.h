@@ -40,8 +40,11 @@ typedef struct firn_op_build { /* when a node is recorded, and again when a plan
     bool training;
     unsigned frozen;           /* bit i: in[i] is a frozen named tensor */
     unsigned want;             /* plan only: bit i: the gradient of input i is wanted */
-    bool alone;                /* plan only: samples go depth first, and one thread runs a slice */
+    bool alone;                /* plan only: samples go depth first, and one thread runs a slice. Where all threads share
+                                * one, scratch goes on in that of the others: so scratch_bytes must not be less than those
+                                * without `alone`, divided by firn_ctx_threads() */
     firn_view *out;            /* to fill: dtype, shape */
+    /* The bytes must do for any smaller number of rows, too. shape() must accept any that is not above the plan's batch. */
     size_t saved_bytes;        /* to fill, plan only: kept from forward to backward, if a wanted gradient reads it */
     size_t scratch_bytes;      /* to fill, plan only: contents lost between calls */
     size_t prepared_bytes;     /* to fill, plan only: see prepare */
@@ -76,6 +79,7 @@ struct firn_op {
     unsigned optional; /* bit i: in[i] may be NULL */
     unsigned params;   /* bit i: in[i] must, if of rank 4, be a named tensor in its own order (else: an activation) */
     unsigned no_grad;  /* bit i: in[i] has no gradient though it may be F32 (running statistics): never wanted */
+    unsigned fed;      /* bit i: in[i] must be a firn_input(), or a reshape of one that moves nothing: check() sees it */
     unsigned traits;
     size_t attr_bytes; /* attr is copied by value into the node */
     /* Validates and infers; no side effects. On error: return firn_op_fail(b, status, rule). */
@@ -95,7 +99,8 @@ struct firn_op {
     /* The operator that does this one's work under b's mode and mask (dropout in evaluation is a view). Same inputs,
      * attributes and shapes. NULL result: this one. */
     const firn_op *(*resolve)(const firn_op_build *b);
-    /* Looks at the values of fed inputs before forward (labels in range). On error: return firn_op_bad_value(r, ...). */
+    /* Looks at the rows and at what was fed before anything runs (labels in range). Of all that is not among `fed` there
+     * is no value yet: in[i].data and out->data are NULL. On error: return firn_op_bad_value(r, ...), or firn_fail(). */
     firn_status (*check)(const firn_op_run *r);
 };
 
@@ -116,7 +121,8 @@ FIRN_API void firn_parallel_for(const firn_op_run *r, int64_t count, int64_t gra
 
 /* Checks an operator on sample problems: its gradients against central differences (four points, Fornberg 1988) for
  * every subset of wanted inputs, reads[] against NaN in everything undeclared, in place and out of place, slices of
- * the batch, and that nothing is written outside of the buffers. A named tensor (param) that is not wanted is frozen.
+ * the batch in the scratch that is asked for them, and that nothing is written outside of the buffers. A named tensor
+ * (param) that is not wanted is frozen.
  * FIRN_ERR_NUMERIC with the case, the input, the element and both values in firn_message(). */
 typedef struct firn_op_case {
     firn_shape in[FIRN_OP_MAX_IN]; /* rank -1: absent optional input */

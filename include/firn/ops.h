@@ -84,7 +84,8 @@ FIRN_API firn_tensor *firn_softmax(firn_tensor *x);
 /* Mean over samples of -sum_c q_c log softmax(logits)_c, q = (1 - smoothing) * onehot(label) + smoothing / C
  * (torch.nn.CrossEntropyLoss with label_smoothing).
  *   logits  [N, C] F32
- *   label   [N] U8 or I32, each in 0..C-1 or equal to ignore_index; checked when a plan is fed
+ *   label   [N] U8 or I32, a firn_input() or a reshape of one, each in 0..C-1 or equal to ignore_index; checked when a
+ *           plan is fed
  *   attr    copied; NULL: no smoothing, nothing ignored
  * Gives     scalar; the mean runs over the samples not ignored, and is 0 if there are none (PyTorch: NaN)
  * Grad      dlogits = (softmax - q) / count: reads logits' softmax, saved, and label */

@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "graph.h"
+#include "ops.h"
 
 const char *firn__shape_text(firn_shape s, char *text)
 {
@@ -84,6 +85,28 @@ static firn_model *model_of_inputs(const firn_op *op, firn_tensor *const *in)
     return first ? first->model : NULL;
 }
 
+static bool moves_nothing(const firn__node *n)
+{
+    return n->op == &firn__op_reshape && !firn__is_turned(n->in[0]->shape) && !firn__is_turned(n->out->shape);
+}
+
+/* What check() looks at must be there before anything runs. */
+static bool fed_inputs_fit(const firn_op *op, firn_tensor *const *in)
+{
+    char text[FIRN__SHAPE_TEXT];
+    for (int i = 0; i < op->n_in; i++) {
+        const firn_tensor *t = in[i];
+        while (t != NULL && t->producer != NULL && moves_nothing(t->producer)) t = t->producer->in[0];
+        if (t == NULL || !(op->fed >> i & 1) || t->kind == FIRN__INPUT) continue;
+        firn__fail(
+            t->model->ctx, FIRN_ERR_ARGUMENT,
+            "%s: input %d, \"%s\" %s, must be a firn_input() or a reshape of one, for it is checked before anything runs",
+            op->name, i, in[i]->name, firn__shape_text(in[i]->shape, text));
+        return false;
+    }
+    return true;
+}
+
 /* Rank-4 activations are stored channels-last, named tensors in PyTorch's order: one cannot stand for the other. */
 static bool layouts_fit(const firn_op *op, firn_tensor *const *in)
 {
@@ -122,7 +145,7 @@ firn_tensor *firn_apply(const firn_op *op, firn_tensor *const *in, const void *a
 {
     if (op == NULL || in == NULL || op->n_in < 1 || op->n_in > FIRN_OP_MAX_IN) return NULL;
     firn_model *m = model_of_inputs(op, in);
-    if (m == NULL || m->dead_scopes > 0 || !layouts_fit(op, in)) return NULL;
+    if (m == NULL || m->dead_scopes > 0 || !layouts_fit(op, in) || !fed_inputs_fit(op, in)) return NULL;
     firn__node *n = node_create(m, op, in, attr);
     if (n == NULL) return NULL;
     firn_view out = {0};

@@ -101,6 +101,8 @@ firn_status firn__init_fill(const firn_model *m, const char *name, firn_shape sh
 /* Makes a tensor; takes over name, which may be NULL (then the result is NULL). */
 firn_tensor *firn__tensor_add(firn_model *m, firn__tensor_kind kind, char *name, firn_dtype dtype, firn_shape shape);
 void firn__node_free(firn_ctx *ctx, firn__node *n);
+/* Images of several channels and pixels lie in another order than a user feeds and reads. */
+static inline bool firn__is_turned(firn_shape s) { return s.rank == 4 && s.dim[1] > 1 && s.dim[2] * s.dim[3] > 1; }
 bool firn__dims_positive(firn_shape s, int from); /* rank in from..FIRN_MAX_RANK, dim[from..] at least 1 */
 
 /* What an optimizer asks of a plan: the gradient of a tensor (NULL as firn_plan_grad()); whether a backward has run whose

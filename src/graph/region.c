@@ -114,7 +114,9 @@ static firn_status size_region(firn__layout *l, int index)
     for (int i = r->first; i <= r->last; i++) {
         firn_op_build b = firn__item_build(l, &l->items[i], r->slice, views);
         b.alone = true; /* where all threads share a slice, scratch goes on in the arenas of the others */
-        if (l->items[i].op->shape(&b) == FIRN_OK && b.scratch_bytes > r->scratch_bytes) r->scratch_bytes = b.scratch_bytes;
+        const firn_status st = l->items[i].op->shape(&b);
+        if (st != FIRN_OK) return firn_op_fail(&b, st, "the operator refuses a slice of the batch");
+        if (b.scratch_bytes > r->scratch_bytes) r->scratch_bytes = b.scratch_bytes;
     }
     size_t values, bytes;
     const firn_status st = firn__layout_place(l, index, &values);

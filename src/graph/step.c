@@ -59,7 +59,7 @@ static void take_feeds(firn_plan *plan, const firn_feed *feeds, size_t n_feeds, 
         if (feed == NULL) continue;
         const int64_t *dim = s->shape.dim;
         const unsigned char *data = (const unsigned char *)feed->data + (size_t)first * s->row_bytes;
-        if (s->shape.rank == 4 && dim[1] > 1 && dim[2] * dim[3] > 1)
+        if (firn__is_turned(s->shape))
             firn__vector_transpose((firn__crew){plan->ctx, -1}, plan->rows,
                                    &(firn__transpose_args){.rows = dim[1], .columns = dim[2] * dim[3], .dtype = s->tensor->dtype,
                                                            .x = data, .y = firn__slot_data(plan, i)});
@@ -75,8 +75,21 @@ static firn_status check_values(const firn_plan *plan, bool tail)
         const firn__item *item = &l->items[i];
         const firn__bound *b = &plan->bound[i];
         if (item->op->check == NULL || (tail && !item->tail)) continue;
-        const firn_op_run r = {.in = b->in, .out = &b->out, .attr = item->node->attr, .training = item->training, .frozen = item->frozen,
-                               .ctx = plan->ctx, .op = item->op, .names = item->node->in, .worker = -1};
+        firn_view in[FIRN_OP_MAX_IN], out = b->out;
+        out.data = NULL;
+        for (int k = 0; k < item->op->n_in; k++) {
+            in[k] = b->in[k];
+            if (!(item->node->op->fed >> k & 1)) in[k].data = NULL;
+        }
+        const firn_op_run r = {.in = in,
+                               .out = &out,
+                               .attr = item->node->attr,
+                               .training = item->training,
+                               .frozen = item->frozen,
+                               .ctx = plan->ctx,
+                               .op = item->op,
+                               .names = item->node->in,
+                               .worker = -1};
         const firn_status st = item->op->check(&r);
         if (st != FIRN_OK) return st;
     }

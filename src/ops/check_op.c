@@ -302,6 +302,27 @@ static firn_status check_in_place(trial *t)
     return st;
 }
 
+/* Scratch for the sample alone, as a region asks for it: what all threads need for it must fit into theirs together. */
+static firn_status get_alone(const trial *t, const firn_view *in, guarded *scratch)
+{
+    firn_view out = {0};
+    firn_op_build b = {
+        .in = in, .n_in = t->op->n_in, .attr = t->attr, .training = !t->c->eval, .out = &out, .ctx = t->ctx, .op = t->op};
+    b.want = t->wanted;
+    b.frozen = t->c->param & ~t->wanted;
+    firn_status st = t->op->shape(&b);
+    const size_t together = b.scratch_bytes, threads = (size_t)firn_ctx_threads(t->ctx);
+    b.alone = true;
+    b.scratch_bytes = 0;
+    if (st == FIRN_OK) st = t->op->shape(&b);
+    if (st != FIRN_OK)
+        return firn_fail(t->ctx, st, "operator \"%s\" refuses one sample of case %zu", t->op->name, t->number);
+    if (t->wanted == 0 && b.scratch_bytes < together / threads)
+        return DISAGREE(t, "alone it asks for %zu bytes of scratch, which is less than a thread's share of %zu",
+                        b.scratch_bytes, together);
+    return get_buffer(t->ctx, scratch, b.scratch_bytes) ? FIRN_OK : FIRN_ERR_MEMORY;
+}
+
 /* The last sample alone, as part of a parallel region, gives what it gave among the others. */
 static firn_status check_slice(trial *t)
 {
@@ -324,8 +345,16 @@ static firn_status check_slice(trial *t)
     r.in = in;
     r.out = &out;
     r.worker = 0;
-    t->op->forward(&r);
-    return same_bits(t, &t->output, &t->first_output, begin, "alone, the last sample's output", 0);
+    guarded scratch = {0};
+    firn_status st = get_alone(t, in, &scratch);
+    r.scratch = scratch.data;
+    if (st == FIRN_OK) {
+        t->op->forward(&r);
+        st = same_bits(t, &t->output, &t->first_output, begin, "alone, the last sample's output", 0);
+    }
+    if (st == FIRN_OK && !guards_whole(t->ctx, &scratch)) st = DISAGREE(t, "%s", "alone, it writes outside of its scratch");
+    free_buffer(t->ctx, &scratch);
+    return st;
 }
 
 /* full: the trial that wants all inputs, whose gradients are checked already, and must be the same; NULL for itself. */

@@ -81,6 +81,7 @@ static uint64_t cross_entropy_flops(const firn_op_build *b, int grad_of)
 const firn_op firn__op_cross_entropy = {
     .name = "cross_entropy",
     .n_in = 2,
+    .fed = 1 << 1,
     .traits = FIRN_OP_BATCHMIX,
     .attr_bytes = sizeof(firn_cross_entropy_attr),
     .shape = cross_entropy_shape,

@@ -88,17 +88,17 @@ static const firn_op_case add_cases[] = {
 
 static const firn_op_case reshape_cases[] = {
     {.in = {S(2, 3, 4, 5)}, .attr = ATTR(firn_shape, 2, {FIRN_BATCH, 60})},
-    {.in = {S(2, 9, 10, 9)}, .attr = ATTR(firn_shape, 2, {2, 810}), .eps = 0.1f},
+    {.in = {S(2, 9, 10, 9)}, .attr = ATTR(firn_shape, 2, {FIRN_BATCH, 810}), .eps = 0.1f},
     {.in = {S(3, 24)}, .attr = ATTR(firn_shape, 4, {FIRN_BATCH, 4, 3, 2})},
-    {.in = {S(2, 4, 3, 2)}, .attr = ATTR(firn_shape, 4, {2, 2, 4, 3})},
-    {.in = {S(2, 4, 3, 2)}, .attr = ATTR(firn_shape, 4, {2, 4, 3, 2})},
-    {.in = {S(2, 1, 3, 4)}, .attr = ATTR(firn_shape, 2, {2, 12})},
-    {.in = {S(2, 12)}, .attr = ATTR(firn_shape, 3, {2, 3, 4})},
-    {.in = {S(2, 5, 1, 1)}, .attr = ATTR(firn_shape, 2, {2, 5})},
+    {.in = {S(2, 4, 3, 2)}, .attr = ATTR(firn_shape, 4, {FIRN_BATCH, 2, 4, 3})},
+    {.in = {S(2, 4, 3, 2)}, .attr = ATTR(firn_shape, 4, {FIRN_BATCH, 4, 3, 2})},
+    {.in = {S(2, 1, 3, 4)}, .attr = ATTR(firn_shape, 2, {FIRN_BATCH, 12})},
+    {.in = {S(2, 12)}, .attr = ATTR(firn_shape, 3, {2, 3, 4}), .param = 1},
+    {.in = {S(2, 5, 1, 1)}, .attr = ATTR(firn_shape, 2, {FIRN_BATCH, 5})},
 };
 
 static const firn_op_case reshape_view_cases[] = {
-    {.in = {S(2, 12)}, .attr = ATTR(firn_shape, 3, {2, 3, 4})},
+    {.in = {S(2, 12)}, .attr = ATTR(firn_shape, 3, {2, 3, 4}), .param = 1},
     {.in = {S(2, 1, 3, 4)}, .attr = ATTR(firn_shape, 2, {FIRN_BATCH, 12})},
 };
 

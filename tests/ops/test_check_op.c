@@ -63,12 +63,16 @@ enum mistake {
     READS_LIE,
     NOT_IN_PLACE,
     OUT_OF_BOUNDS,
-    MIXES_SAMPLES
+    MIXES_SAMPLES,
+    OUT_OF_SCRATCH,
+    LESS_THAN_A_SHARE
 };
 static enum mistake now;
 
 static firn_status twofold_shape(firn_op_build *b)
 {
+    if (now == OUT_OF_SCRATCH) b->scratch_bytes = (size_t)b->in[0].shape.dim[0] * 64;
+    if (now == LESS_THAN_A_SHARE) b->scratch_bytes = b->alone ? 64 : 640;
     *b->out = b->in[0];
     return FIRN_OK;
 }
@@ -84,6 +88,7 @@ static void twofold_forward(const firn_op_run *r)
         if (now == MIXES_SAMPLES) y[i] += (float)r->in[0].shape.dim[0];
     }
     if (now == OUT_OF_BOUNDS) y[n] = 0;
+    if (now == OUT_OF_SCRATCH) memset(r->scratch, 0, 65); /* enough for the whole batch */
 }
 
 static void twofold_backward(const firn_op_run *r)
@@ -134,6 +139,8 @@ static void the_checker_accepts_what_is_right_and_names_what_is_wrong(void **sta
     assert_fails(ctx, FIRN_ERR_NUMERIC, check_twofold(ctx, NOT_IN_PLACE), "in place output");
     assert_fails(ctx, FIRN_ERR_NUMERIC, check_twofold(ctx, OUT_OF_BOUNDS), "outside buffers");
     assert_fails(ctx, FIRN_ERR_NUMERIC, check_twofold(ctx, MIXES_SAMPLES), "alone last sample");
+    assert_fails(ctx, FIRN_ERR_NUMERIC, check_twofold(ctx, OUT_OF_SCRATCH), "alone outside scratch");
+    assert_fails(ctx, FIRN_ERR_NUMERIC, check_twofold(ctx, LESS_THAN_A_SHARE), "alone 64 share 640");
     firn_ctx_destroy(ctx);
 }
 

@@ -1,0 +1,236 @@
+/* What a plan promises to an operator: when check and prepare are called, and with what. */
+#include <string.h>
+
+#include <firn/op.h>
+
+#include "support.h"
+
+enum { BATCH = 4, WIDTH = 3 };
+
+typedef struct rig {
+    test_memory memory;
+    firn_ctx *ctx;
+    firn_model *m;
+    firn_tensor *x, *label;
+} rig;
+
+static float xs[BATCH * WIDTH];
+static uint8_t labels[BATCH] = {0, 1, 2, 0};
+static const firn_feed feeds[] = {{"x", xs}, {"label", labels}};
+
+static int set_up(void **state)
+{
+    static rig r;
+    r = (rig){0};
+    r.ctx = test_ctx(&r.memory, 2, NULL);
+    r.m = firn_model_create(r.ctx);
+    r.x = firn_input(r.m, "x", FIRN_F32, FIRN_SHAPE(FIRN_BATCH, WIDTH));
+    r.label = firn_input(r.m, "label", FIRN_U8, FIRN_SHAPE(FIRN_BATCH));
+    test_fill(xs, BATCH * WIDTH, 1, -1, 1);
+    *state = &r;
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    rig *r = *state;
+    firn_ctx_destroy(r->ctx);
+    assert_all_freed(&r->memory);
+    return 0;
+}
+
+static firn_status same_shape(firn_op_build *b)
+{
+    *b->out = b->in[0];
+    return FIRN_OK;
+}
+
+static void copy_forward(const firn_op_run *r)
+{
+    memcpy(r->out->data, r->in[0].data, (size_t)firn_shape_count(r->in[0].shape) * firn_dtype_size(r->in[0].dtype));
+}
+
+/* ---- check ---- */
+
+static void a_label_must_be_fed(void **state)
+{
+    rig *r = *state;
+    static const firn_op copy = {.name = "copy", .n_in = 1, .shape = same_shape, .forward = copy_forward};
+    firn_tensor *logits = firn_nn_linear(r->x, "head", &(firn_nn_linear_cfg){.out = 3});
+    firn_tensor *copied = firn_apply(&copy, &r->label, NULL);
+    assert_refused(r->ctx, FIRN_ERR_ARGUMENT, firn_cross_entropy(logits, copied, NULL),
+                   "cross_entropy input 1 \"copy\" [N] firn_input()");
+    /* A reshape moves nothing, and its values are checked. */
+    firn_tensor *column = firn_input(r->m, "column", FIRN_U8, FIRN_SHAPE(FIRN_BATCH, 1));
+    firn_tensor *loss = firn_cross_entropy(logits, firn_reshape(column, FIRN_SHAPE(FIRN_BATCH)), NULL);
+    firn_plan *plan;
+    assert_ok(r->ctx, firn_plan_create(&plan, loss, &(firn_plan_options){.batch = BATCH}));
+    const uint8_t wrong[BATCH] = {0, 1, 3, 0};
+    const firn_feed good[] = {{"x", xs}, {"column", labels}}, bad[] = {{"x", xs}, {"column", wrong}};
+    assert_fails(r->ctx, FIRN_ERR_ARGUMENT, firn_plan_forward(plan, bad, 2, BATCH), "cross_entropy row 2 3");
+    assert_ok(r->ctx, firn_plan_forward(plan, good, 2, BATCH));
+    firn_plan_destroy(plan);
+}
+
+static int checks;
+
+static firn_status look(const firn_op_run *r)
+{
+    checks++;
+    assert_null(r->in[0].data);
+    assert_null(r->out->data);
+    assert_memory_equal(r->in[1].data, labels, BATCH);
+    assert_int_equal(r->in[0].shape.dim[0], BATCH);
+    return FIRN_OK;
+}
+
+static void check_sees_what_is_fed_and_nothing_that_is_not_there_yet(void **state)
+{
+    rig *r = *state;
+    static const firn_op looking = {
+        .name = "looking", .n_in = 2, .fed = 1 << 1, .shape = same_shape, .forward = copy_forward, .check = look};
+    firn_tensor *y = firn_apply(&looking, (firn_tensor *[]){firn_relu(firn_relu(r->x)), r->label}, NULL);
+    for (int deep = 0; deep < 2; deep++) {
+        firn_plan *plan;
+        assert_ok(r->ctx,
+                  firn_plan_create(&plan, firn_relu(y),
+                                   &(firn_plan_options){.mode = FIRN_EVAL, .batch = BATCH, .layer_by_layer = !deep}));
+        checks = 0;
+        assert_ok(r->ctx, firn_plan_forward(plan, feeds, 2, BATCH));
+        assert_ok(r->ctx, firn_plan_forward(plan, feeds, 2, BATCH));
+        assert_int_equal(checks, 2);
+        firn_plan_destroy(plan);
+    }
+}
+
+/* ---- prepare: y = x * w, w packed as it is ---- */
+
+static int prepared;
+
+static firn_status gain_shape(firn_op_build *b)
+{
+    b->prepared_bytes = WIDTH * sizeof(float);
+    return same_shape(b);
+}
+
+static void gain_prepare(const firn_op_run *r)
+{
+    prepared++;
+    memcpy(r->prepared, r->in[1].data, WIDTH * sizeof(float));
+}
+
+static void gain_forward(const firn_op_run *r)
+{
+    const float *x = r->in[0].data, *w = r->prepared;
+    for (int64_t i = 0; i < r->in[0].shape.dim[0] * WIDTH; i++) ((float *)r->out->data)[i] = x[i] * w[i % WIDTH];
+}
+
+static void gain_backward(const firn_op_run *r)
+{
+    const float *dy = r->dout->data, *x = r->in[0].data;
+    float *dx = r->din[0].data, *dw = r->din[1].data;
+    if (dw != NULL) memset(dw, 0, WIDTH * sizeof(float));
+    for (int64_t i = 0; i < r->dout->shape.dim[0] * WIDTH; i++) {
+        if (dw != NULL) dw[i % WIDTH] += dy[i] * x[i];
+        if (dx != NULL) dx[i] = dy[i] * ((const float *)r->prepared)[i % WIDTH];
+    }
+}
+
+static const firn_op gain = {.name = "gain",
+                             .n_in = 2,
+                             .shape = gain_shape,
+                             .forward = gain_forward,
+                             .backward = gain_backward,
+                             .reads = {FIRN_READS_IN(1), FIRN_READS_IN(0)},
+                             .prepare = gain_prepare};
+
+/* How often prepare was called in three steps of training with evaluations in between. */
+static int prepared_in_steps(rig *r, firn_plan *train, firn_plan *eval, firn_optimizer *optimizer)
+{
+    prepared = 0;
+    for (int i = 0; i < 3; i++) {
+        assert_ok(r->ctx, firn_plan_forward(train, feeds, 2, BATCH));
+        assert_ok(r->ctx, firn_plan_backward(train));
+        assert_ok(r->ctx, firn_optimizer_step(optimizer, train, 1));
+        for (int k = 0; k < 2; k++) assert_ok(r->ctx, firn_plan_forward(eval, feeds, 1, BATCH));
+    }
+    return prepared;
+}
+
+/* FREEZE F15 */
+static void frozen_weights_are_packed_once_a_plan(void **state)
+{
+    rig *r = *state;
+    firn_tensor *w = firn_param(r->m, "gain.w", FIRN_SHAPE(WIDTH), (firn_init){FIRN_INIT_ONE, 0});
+    firn_tensor *y = firn_apply(&gain, (firn_tensor *[]){r->x, w}, NULL);
+    firn_tensor *logits = firn_nn_linear(firn_relu(y), "head", &(firn_nn_linear_cfg){.out = 3});
+    firn_plan *train, *eval;
+    firn_optimizer *optimizer;
+    const firn_optim sgd = firn_sgd(0.1f, 0);
+    assert_ok(r->ctx, firn_freeze(r->m, "gain", NULL));
+    assert_ok(r->ctx,
+              firn_plan_create(&train, firn_cross_entropy(logits, r->label, NULL), &(firn_plan_options){.batch = BATCH}));
+    assert_ok(r->ctx, firn_plan_create(&eval, logits, &(firn_plan_options){.mode = FIRN_EVAL, .batch = BATCH}));
+    assert_ok(r->ctx, firn_optimizer_create(&optimizer, r->m, &sgd));
+    assert_int_equal(prepared_in_steps(r, train, eval, optimizer), 2);
+    assert_int_equal(prepared_in_steps(r, train, eval, optimizer), 0);
+    assert_ok(r->ctx, firn_write(r->m, "gain.w", (float[]){1, 2, 3}, WIDTH)); /* frozen, but written */
+    assert_int_equal(prepared_in_steps(r, train, eval, optimizer), 2);
+    assert_ok(r->ctx, firn_unfreeze(r->m, "gain", NULL));
+    assert_int_equal(prepared_in_steps(r, train, eval, optimizer), 6); /* each step changes it */
+    assert_ok(r->ctx, firn_freeze(r->m, "gain", NULL));
+    assert_int_equal(prepared_in_steps(r, train, eval, optimizer), 2);
+    assert_int_equal(prepared_in_steps(r, train, eval, optimizer), 0);
+    firn_optimizer_destroy(optimizer);
+    firn_plan_destroy(eval);
+    firn_plan_destroy(train);
+}
+
+/* ---- shape ---- */
+
+static firn_status vast_shape(firn_op_build *b)
+{
+    *b->out = (firn_view){.dtype = FIRN_F32, .shape = FIRN_SHAPE(FIRN_BATCH, (int64_t)1 << 31, (int64_t)1 << 32)};
+    return FIRN_OK;
+}
+
+static void what_is_too_large_to_flatten_is_named(void **state)
+{
+    rig *r = *state;
+    static const firn_op vast = {.name = "vast", .n_in = 1, .shape = vast_shape, .forward = copy_forward};
+    firn_tensor *y = firn_apply(&vast, &r->x, NULL);
+    assert_refused(r->ctx, FIRN_ERR_SHAPE, firn_flatten(y, 1), "flatten \"vast\" dimensions 1 to 2 too large");
+}
+
+static firn_status whole_shape(firn_op_build *b)
+{
+    if (b->alone) return firn_op_fail(b, FIRN_ERR_SHAPE, "slices are too small for me");
+    return same_shape(b);
+}
+
+static void an_operator_that_refuses_a_slice_fails_the_plan(void **state)
+{
+    rig *r = *state;
+    static const firn_op whole = {.name = "whole", .n_in = 1, .shape = whole_shape, .forward = copy_forward};
+    firn_tensor *y = firn_relu(firn_apply(&whole, &r->x, NULL));
+    firn_plan *plan;
+    assert_fails(r->ctx, FIRN_ERR_SHAPE,
+                 firn_plan_create(&plan, y, &(firn_plan_options){.mode = FIRN_EVAL, .batch = BATCH}),
+                 "whole \"x\" slices too small");
+    assert_ok(r->ctx,
+              firn_plan_create(&plan, y, &(firn_plan_options){.mode = FIRN_EVAL, .batch = BATCH, .layer_by_layer = true}));
+    firn_plan_destroy(plan);
+}
+
+int main(void)
+{
+#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+    const struct CMUnitTest tests[] = {
+        TEST(a_label_must_be_fed),
+        TEST(check_sees_what_is_fed_and_nothing_that_is_not_there_yet),
+        TEST(frozen_weights_are_packed_once_a_plan),
+        TEST(what_is_too_large_to_flatten_is_named),
+        TEST(an_operator_that_refuses_a_slice_fails_the_plan),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
