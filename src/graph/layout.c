@@ -233,7 +233,7 @@ static void sweep_purity(firn__layout *l)
     for (int i = 0; i < l->n_items; i++) {
         const firn__item *item = &l->items[i];
         firn__slot *out = &l->slots[item->out];
-        out->pure = out->row_bytes > 0 && out->row_bytes % sizeof(float) == 0 && !(item->op->traits & (FIRN_OP_RANDOM | FIRN_OP_BATCHMIX));
+        out->pure = out->row_bytes > 0 && !(item->op->traits & (FIRN_OP_RANDOM | FIRN_OP_BATCHMIX));
         for (int k = 0; k < item->op->n_in; k++) {
             if (item->in[k] < 0) continue;
             const firn__slot *in = &l->slots[item->in[k]];
@@ -244,12 +244,17 @@ static void sweep_purity(firn__layout *l)
     }
 }
 
-/* Why the first item that is not pure ends what could be cached. */
-static void explain_no_features(firn__layout *l)
+/* Why nothing can be cached: what only the size of odd forbids (NULL: nothing), or the first item that is not pure. */
+static void explain_no_features(firn__layout *l, const firn__slot *odd)
 {
     const size_t room = sizeof l->why_no_features;
     for (int i = 0; i < l->n_slots; i++)
         if (l->slots[i].frontier) return;
+    if (odd != NULL) {
+        snprintf(l->why_no_features, room, "\"%.100s\" has %zu bytes a sample, which is no whole number of floats",
+                 odd->tensor->name, odd->row_bytes);
+        return;
+    }
     snprintf(l->why_no_features, room, "nothing is frozen");
     bool frozen = false;
     for (int i = 0; i < l->n_slots; i++) frozen = frozen || (firn__is_named(l->slots[i].tensor) && l->slots[i].deep);
@@ -258,7 +263,9 @@ static void explain_no_features(firn__layout *l)
         const char *name = item->node->out->name;
         if (l->slots[item->out].pure) continue;
         snprintf(l->why_no_features, room, "\"%.100s\" comes before any frozen layer and %s", name,
-                 item->op->traits & FIRN_OP_RANDOM ? "draws random numbers" : "mixes the samples of a batch");
+                 item->op->traits & FIRN_OP_RANDOM     ? "draws random numbers"
+                 : item->op->traits & FIRN_OP_BATCHMIX ? "mixes the samples of a batch"
+                                                       : "is not made sample by sample");
         for (int k = item->op->n_in - 1; k >= 0; k--)
             if (item->in[k] >= 0 && firn__is_named(l->slots[item->in[k]].tensor) && !l->slots[item->in[k]].deep)
                 snprintf(l->why_no_features, room, "\"%.100s\" comes before any frozen layer and is not frozen", l->slots[item->in[k]].tensor->name);
@@ -269,6 +276,7 @@ static void explain_no_features(firn__layout *l)
 /* The frontier, and what still runs when its values are given. */
 static firn_status sweep_frontier(firn__layout *l)
 {
+    const firn__slot *odd = NULL;
     for (int i = 0; i < l->n_slots; i++) {
         firn__slot *s = &l->slots[i];
         s->frontier = s->output && s->deep;
@@ -279,7 +287,11 @@ static firn_status sweep_frontier(firn__layout *l)
             firn__slot *in = item->in[k] >= 0 ? &l->slots[item->in[k]] : NULL;
             if (in == NULL) continue;
             in->readers++;
-            if (in->producer >= 0 && in->deep && !l->slots[item->out].pure) in->frontier = true;
+            if (in->producer < 0 || !in->deep || l->slots[item->out].pure) continue;
+            if (in->row_bytes % sizeof(float) == 0)
+                in->frontier = true;
+            else
+                odd = in;
         }
     }
     for (int i = 0; i < l->n_slots; i++) l->slots[i].held = l->slots[i].frontier && l->options.features;
@@ -294,7 +306,7 @@ static firn_status sweep_frontier(firn__layout *l)
         for (int k = 0; k < item->op->n_in && item->tail; k++)
             if (item->in[k] >= 0) live[item->in[k]] = true;
     }
-    explain_no_features(l);
+    explain_no_features(l, odd);
     return FIRN_OK;
 }
 

@@ -26,7 +26,7 @@ typedef struct firn__slot { /* one tensor of the plan */
     bool need;        /* depends on an unfrozen parameter */
     bool pure;        /* depends on inputs and frozen tensors alone, sample by sample */
     bool deep;        /* pure, and a frozen tensor went in: worth caching */
-    bool frontier;    /* deep, and read by an item that is not pure, or from outside */
+    bool frontier;    /* deep, read by an item that is not pure, or from outside, and a whole number of floats a sample */
     bool held;        /* a frontier whose features are asked for: in memory from before forward to its end. So is what a held
                        * view looks at */
     bool output;      /* root or watch */

@@ -3,6 +3,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <firn/op.h>
+
 #include "support.h"
 
 enum { BATCH = 7, SIDE = 10, CLASSES = 4 };
@@ -320,6 +322,58 @@ static void freezing_costs_less_and_the_report_says_so_before_any_step(void **st
     finish(&n);
 }
 
+static void odd_rows_of_bytes_do_not_end_what_can_be_cached(void **state)
+{
+    (void)state;
+    net n;
+    build(&n, 1, NULL, 0);
+    firn_tensor *odd = firn_input(n.m, "odd", FIRN_U8, FIRN_SHAPE(FIRN_BATCH, 27, 27));
+    firn_tensor *x = firn_scale(firn_flatten(odd, 1), 1.0f / 255);
+    x = firn_relu(firn_nn_linear(x, "below", &(firn_nn_linear_cfg){.out = 3}));
+    x = firn_nn_linear(x, "above", &(firn_nn_linear_cfg){.out = CLASSES});
+    firn_tensor *loss = firn_cross_entropy(x, n.label, NULL);
+    const char *why = NULL;
+    firn_plan *plan;
+    assert_ok(n.ctx, firn_freeze(n.m, "below", NULL));
+    assert_ok(n.ctx, firn_plan_create(&plan, loss, &(firn_plan_options){.batch = BATCH, .features = true}));
+    assert_true(firn_plan_features_bound(plan, &why) > 0);
+    assert_string_equal(why, "");
+    firn_plan_destroy(plan);
+    finish(&n);
+}
+
+/* ---- an operator that makes bytes of a frozen weight ---- */
+static firn_status bytes_shape(firn_op_build *b)
+{
+    *b->out = b->in[0];
+    return FIRN_OK;
+}
+static void bytes_forward(const firn_op_run *r)
+{
+    memcpy(r->out->data, r->in[0].data, (size_t)firn_shape_count(r->in[0].shape));
+}
+
+static void features_of_odd_size_are_not_cached_and_the_reason_is_true(void **state)
+{
+    (void)state;
+    static const firn_op bytes = {.name = "bytes", .n_in = 2, .shape = bytes_shape, .forward = bytes_forward};
+    net n;
+    build(&n, 1, NULL, 0);
+    firn_tensor *odd = firn_input(n.m, "odd", FIRN_U8, FIRN_SHAPE(FIRN_BATCH, 5));
+    firn_tensor *frozen = firn_param(n.m, "table", FIRN_SHAPE(2), (firn_init){0});
+    firn_tensor *free_ = firn_param(n.m, "table2", FIRN_SHAPE(2), (firn_init){0});
+    firn_tensor *x = firn_apply(&bytes, (firn_tensor *[]){odd, frozen}, NULL); /* deep, read by what is not pure */
+    x = firn_scale(firn_apply(&bytes, (firn_tensor *[]){x, free_}, NULL), 1);
+    const char *why = NULL;
+    firn_plan *plan;
+    assert_ok(n.ctx, firn_freeze(n.m, "table", NULL));
+    assert_ok(n.ctx, firn_plan_create(&plan, x, &(firn_plan_options){.mode = FIRN_EVAL, .batch = BATCH, .features = true}));
+    assert_int_equal(firn_plan_features_bound(plan, &why), 0);
+    assert_string_equal(why, "\"bytes\" has 5 bytes a sample, which is no whole number of floats");
+    firn_plan_destroy(plan);
+    finish(&n);
+}
+
 static void a_step_after_the_first_allocates_nothing(void **state)
 {
     (void)state;
@@ -466,6 +520,8 @@ int main(void)
         cmocka_unit_test(cached_features_give_the_bits_of_the_whole_forward),
         cmocka_unit_test(the_features_version_follows_what_they_stand_on),
         cmocka_unit_test(freezing_costs_less_and_the_report_says_so_before_any_step),
+        cmocka_unit_test(odd_rows_of_bytes_do_not_end_what_can_be_cached),
+        cmocka_unit_test(features_of_odd_size_are_not_cached_and_the_reason_is_true),
         cmocka_unit_test(a_step_after_the_first_allocates_nothing),
         cmocka_unit_test(dropout_inside_an_evaluated_layer_is_off),
         cmocka_unit_test(backward_draws_the_numbers_of_its_forward),
