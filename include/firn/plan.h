@@ -67,7 +67,7 @@ typedef struct firn_cost {
                                                                   * definition: fast convolutions and zeros need fewer */
     uint64_t flops_cached;                                       /* of flops_forward: what cached features save */
     size_t bytes_params;                                         /* named tensors */
-    size_t bytes_saved;     /* activations and masks that forward keeps for backward */
+    size_t bytes_saved;     /* inputs, activations and masks that backward reads */
     size_t bytes_arena;     /* activations, their gradients, scratch: one block */
     size_t bytes_grads;     /* gradients of unfrozen parameters */
     size_t bytes_packed;    /* packed weights */
@@ -80,8 +80,9 @@ typedef struct firn_cost {
 FIRN_API FIRN_MUST_USE firn_status firn_plan_cost(const firn_plan *plan, firn_cost *now, firn_cost *unfrozen);
 
 /* A table: a line a layer (parameters, FLOPs, bytes saved, why a gradient is still computed), the totals beside those
- * of the unfrozen net, and notes on partly frozen layers, tied names selected by one alias and masks that leave
- * nothing to train. */
+ * of the unfrozen net, and notes on partly frozen layers, on the second names of frozen tensors, which froze with the
+ * first, and on masks that leave nothing to train.
+ * Errors    FIRN_ERR_ARGUMENT: NULL; FIRN_ERR_IO; those of firn_plan_create() under the mask as it is */
 FIRN_API FIRN_MUST_USE firn_status firn_plan_report(const firn_plan *plan, FILE *out);
 
 /* ---- cached features (FREEZE F14) ----

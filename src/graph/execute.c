@@ -142,15 +142,16 @@ static void copy_outputs(firn_plan *plan, int first)
         const firn__slot *s = &l->slots[i];
         const void *from = firn__slot_data(plan, i);
         unsigned char *arena = plan->arena.data;
-        unsigned char *to = s->whole != SIZE_MAX ? arena + s->whole + (size_t)first * s->row_bytes : NULL;
-        if (s->copy >= 0) {
-            if (to == NULL) to = arena + l->buffers[s->copy].offset;
+        unsigned char *to = s->whole != SIZE_MAX ? arena + s->whole + (size_t)first * s->row_bytes
+                            : s->copy >= 0       ? arena + l->buffers[s->copy].offset
+                                                 : NULL;
+        if (to == NULL) continue;
+        if (firn__is_turned(s->shape))
             firn__vector_transpose((firn__crew){plan->ctx, -1}, s->row_bytes > 0 ? plan->rows : s->shape.dim[0],
                                    &(firn__transpose_args){.rows = s->shape.dim[2] * s->shape.dim[3], .columns = s->shape.dim[1],
                                                            .dtype = s->tensor->dtype, .x = from, .y = to});
-        } else if (to != NULL) {
+        else
             memcpy(to, from, (size_t)plan->rows * s->row_bytes);
-        }
     }
 }
 

@@ -14,6 +14,7 @@
 typedef struct firn__buffer {
     size_t bytes; /* of the whole batch; in a region: of a slice */
     int first, last;
+    bool saved; /* forward writes it, and backward reads it */
     int region;
     size_t offset;
 } firn__buffer;
@@ -30,6 +31,7 @@ typedef struct firn__slot { /* one tensor of the plan */
     bool held;        /* a frontier whose features are asked for: in memory from before forward to its end. So is what a held
                        * view looks at */
     bool output;      /* root or watch */
+    bool saved;       /* read in backward */
     int producer;     /* item; FIRN__NONE: an input or a named tensor */
     int readers;      /* forward reads by items */
     int last_read;    /* slot of the last one, forward or backward */
@@ -37,8 +39,8 @@ typedef struct firn__slot { /* one tensor of the plan */
     int value;        /* base slots: buffer of the value; FIRN__NONE: named, or never in memory */
     int grad;         /* buffer of the gradient of a value */
     size_t param_grad; /* named and unfrozen: offset in the gradient block, or SIZE_MAX */
-    int copy;         /* output of rank 4: buffer of its N, C, H, W copy */
     size_t whole;     /* output of a plan that runs in passes: where all rows lie in the arena; else SIZE_MAX */
+    int copy;         /* output that is turned, without whole: buffer of its N, C, H, W copy */
 } firn__slot;
 
 typedef struct firn__target { /* where backward puts the gradient of one input */
@@ -96,8 +98,8 @@ typedef struct firn__layout {
 
     size_t whole_bytes; /* the outputs of all passes, at the front of the arena */
     size_t arena_bytes, grads_bytes, packed_bytes, tables_bytes;
-    size_t peak_bytes, saved_bytes; /* the largest sum of bytes alive at one time, no arena can be smaller; what lives from
-                                     * forward into backward */
+    size_t peak_bytes, saved_bytes; /* the largest sum of bytes alive at one time, no arena can be smaller; what forward
+                                     * leaves for backward */
     bool trainable;    /* some gradient is wanted */
     char why_no_features[240]; /* "" if there is a frontier */
     firn__chunk *chunks;

@@ -37,6 +37,13 @@ static void note_read(firn__layout *l, int slot, int when)
     if (slot >= 0 && l->slots[slot].last_read < when) l->slots[slot].last_read = when;
 }
 
+static void note_backward_read(firn__layout *l, int slot, int item)
+{
+    if (slot < 0) return;
+    note_read(l, slot, firn__backward_slot(l, item));
+    l->slots[slot].saved = true;
+}
+
 static void find_last_reads(firn__layout *l)
 {
     for (int i = 0; i < l->n_slots; i++) {
@@ -48,9 +55,9 @@ static void find_last_reads(firn__layout *l)
         const firn__item *item = &l->items[i];
         for (int k = 0; k < item->op->n_in; k++) {
             note_read(l, item->in[k], firn__forward_slot(i));
-            if (item->keep & FIRN_READS_IN(k)) note_read(l, item->in[k], firn__backward_slot(l, i));
+            if (item->keep & FIRN_READS_IN(k)) note_backward_read(l, item->in[k], i);
         }
-        if (item->keep & FIRN_READS_OUT) note_read(l, item->out, firn__backward_slot(l, i));
+        if (item->keep & FIRN_READS_OUT) note_backward_read(l, item->out, i);
     }
 }
 
@@ -73,7 +80,7 @@ static bool fused_away(const firn__layout *l, int i)
     return l->items[item->leader].affine == i && l->items[item->leader].relu >= 0;
 }
 
-/* From here on a base slot's last_read is that of all that share its storage. */
+/* From here on a base slot's last_read and saved are those of all that share its storage. */
 static void share_storage(firn__layout *l)
 {
     for (int i = 0; i < l->n_items; i++) {
@@ -82,6 +89,7 @@ static void share_storage(firn__layout *l)
         firn__slot *out = &l->slots[item->out];
         out->base = l->slots[item->in[0]].base;
         note_read(l, out->base, out->last_read);
+        l->slots[out->base].saved |= out->saved;
     }
 }
 
@@ -93,13 +101,13 @@ static firn_status add_values(firn__layout *l)
         const int first = s->producer < 0 || s->held ? 0 : firn__forward_slot(firn__writer(l, s->producer));
         s->value = firn__layout_buffer(l, s->bytes, first, s->last_read);
         if (s->value < 0) return FIRN_ERR_MEMORY;
+        l->buffers[s->value].saved = s->saved;
     }
     for (int i = 0; i < l->n_slots; i++) {
         firn__slot *s = &l->slots[i];
         const int base = l->slots[s->base].value;
         if (s->held && base >= 0) firn__layout_extend(l, base, 0); /* a view at the frontier: filled before forward starts */
-        const firn_shape *f = &s->shape;
-        if (!s->output || f->rank != 4 || f->dim[1] == 1 || f->dim[2] * f->dim[3] == 1) continue;
+        if (!s->output || s->whole != SIZE_MAX || !firn__is_turned(s->shape)) continue;
         s->copy = firn__layout_buffer(l, s->bytes, firn__end_slot(l), s->last_read);
         if (s->copy < 0) return FIRN_ERR_MEMORY;
     }
@@ -172,6 +180,7 @@ static firn_status add_working_memory(firn__layout *l)
         if (item->saved_bytes > 0) {
             item->saved = firn__layout_buffer(l, item->saved_bytes, firn__forward_slot(firn__writer(l, i)), backward);
             if (item->saved < 0) return FIRN_ERR_MEMORY;
+            l->buffers[item->saved].saved = true;
         }
         if (item->scratch_bytes > 0 && item->leader < 0 && item->region < 0) {
             item->scratch = firn__layout_buffer(l, item->scratch_bytes, forward, forward);
@@ -193,16 +202,15 @@ static firn_status add_working_memory(firn__layout *l)
 static void measure(firn__layout *l)
 {
     for (int now = 0; now <= firn__last_slot(l); now++) {
-        size_t alive = 0, kept = 0;
+        size_t alive = 0;
         for (int i = 0; i < l->n_buffers; i++) {
             const firn__buffer *b = &l->buffers[i];
-            if (b->region >= 0 || b->first > now || b->last < now) continue;
-            alive += b->bytes;
-            kept += b->first < firn__end_slot(l) && b->last > firn__end_slot(l) ? b->bytes : 0;
+            if (b->region < 0 && b->first <= now && b->last >= now) alive += b->bytes;
         }
         if (alive > l->peak_bytes) l->peak_bytes = alive;
-        if (now == firn__end_slot(l)) l->saved_bytes = kept;
     }
+    for (int i = 0; i < l->n_buffers; i++)
+        if (l->buffers[i].saved) l->saved_bytes += l->buffers[i].bytes;
 }
 
 firn_status firn__layout_memory(firn__layout *l)

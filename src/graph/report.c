@@ -31,9 +31,7 @@ static const firn_tensor *trained_below(const firn__layout *l, int slot)
 
 static size_t saved_of(const firn__layout *l, int buffer)
 {
-    if (buffer < 0 || l->buffers[buffer].region >= 0) return 0;
-    const firn__buffer *b = &l->buffers[buffer];
-    return b->first < firn__end_slot(l) && b->last > firn__end_slot(l) ? b->bytes : 0;
+    return buffer >= 0 && l->buffers[buffer].saved ? l->buffers[buffer].bytes : 0;
 }
 
 static void count_tensor(const firn__layout *l, const firn__slot *s, layer_row *row, bool *frozen, bool *free_)
@@ -65,6 +63,7 @@ static layer_row make_row(const firn__layout *l, int first, int last, bool *seen
             if (named && want && row.trains == NULL) row.trains = l->slots[s].tensor;
             if (!named && want && row.below == NULL) row.below = trained_below(l, s);
             if (named && !seen[s]) count_tensor(l, &l->slots[s], &row, &frozen, &unfrozen);
+            if (l->slots[s].producer < 0 && !seen[s]) row.saved += saved_of(l, l->slots[s].value); /* an input */
             seen[s] = true;
         }
     }
@@ -100,7 +99,7 @@ static void print_rows(const firn__layout *l, bool *seen, FILE *out)
     for (int i = 0; i < l->n_items;) {
         const int last = end_of_scope(l, i);
         const layer_row row = make_row(l, i, last, seen);
-        if (row.params > 0 || row.flops > 0) {
+        if (row.params > 0 || row.flops > 0 || row.saved > 0) {
             fprintf(out, "%-20.40s %10" PRIu64 " %10" PRIu64 " %9.2f %9.2f %9.2f %10.1f", row.name, row.params, row.trainable, mega(row.flops),
                     mega(row.flops_weight), mega(row.flops_input), kib(row.saved));
             print_reason(&row, out);
@@ -152,7 +151,7 @@ static void print_notes(const firn__layout *l, bool *seen, FILE *out)
     for (size_t i = 0; i < m->n_names; i++) {
         const firn_tensor *t = m->names[i].tensor;
         if (t->frozen && strcmp(m->names[i].text, t->name) != 0)
-            fprintf(out, "note: %s is tied to %s: freezing one froze both\n", m->names[i].text, t->name);
+            fprintf(out, "note: %s and %s are one tensor, frozen\n", t->name, m->names[i].text);
     }
     if (l->options.mode == FIRN_TRAIN && !l->trainable) fprintf(out, "note: nothing to train: every parameter is frozen\n");
 }

@@ -322,6 +322,87 @@ static void freezing_costs_less_and_the_report_says_so_before_any_step(void **st
     finish(&n);
 }
 
+/* The report in text, zero-terminated. */
+static void report(net *n, const firn_plan *plan, char text[8192])
+{
+    FILE *out = tmpfile();
+    assert_non_null(out);
+    assert_ok(n->ctx, firn_plan_report(plan, out));
+    rewind(out);
+    text[fread(text, 1, 8191, out)] = '\0';
+    fclose(out);
+}
+
+static void the_column_of_what_is_saved_adds_up(void **state)
+{
+    (void)state;
+    static const char *const frozen[] = {"head.bias", "conv1", "conv1,conv2", "*,!head", "*"};
+    char text[8192];
+    for (size_t f = 0; f < sizeof frozen / sizeof *frozen; f++) {
+        net n;
+        build(&n, 1, NULL, 0.25f);
+        assert_ok(n.ctx, firn_freeze(n.m, frozen[f], NULL));
+        firn_plan *plan; /* of so many rows that their labels are more than the rounding */
+        firn_cost now;
+        assert_ok(n.ctx, firn_plan_create(&plan, n.loss, &(firn_plan_options){.batch = 2048, .watch = n.logits}));
+        assert_ok(n.ctx, firn_plan_cost(plan, &now, NULL));
+        report(&n, plan, text);
+        double sum = 0, saved;
+        int rows = 0;
+        for (const char *line = strstr(text, "layer"); (line = strchr(line, '\n')) != NULL && *++line != '\n'; rows++) {
+            assert_int_equal(sscanf(line, "%*s %*d %*d %*f %*f %*f %lf", &saved), 1);
+            sum += saved;
+        }
+        assert_true(rows > 5);
+        assert_close(sum, (double)now.bytes_saved / 1024, 0, 0.051 * rows);
+        firn_plan_destroy(plan);
+        finish(&n);
+    }
+}
+
+static void what_only_a_user_reads_is_not_saved_for_backward(void **state)
+{
+    (void)state;
+    net n;
+    build(&n, 1, NULL, 0);
+    firn_cost alone, watched;
+    firn_plan *plan;
+    assert_ok(n.ctx, firn_plan_create(&plan, n.loss, &(firn_plan_options){.batch = BATCH}));
+    assert_ok(n.ctx, firn_plan_cost(plan, &alone, NULL));
+    firn_plan_destroy(plan);
+    plan = make_plan(&n, n.loss, FIRN_TRAIN, false); /* watches the logits */
+    assert_ok(n.ctx, firn_plan_cost(plan, &watched, NULL));
+    assert_true(alone.bytes_saved > 0);
+    assert_int_equal(watched.bytes_saved, alone.bytes_saved);
+    firn_plan_destroy(plan);
+    finish(&n);
+}
+
+/* FREEZE F7 */
+static void the_report_has_notes_on_what_may_not_be_meant(void **state)
+{
+    (void)state;
+    char text[8192];
+    net n;
+    build(&n, 1, NULL, 0);
+    assert_ok(n.ctx, firn_alias(n.m, "tied", firn_find(n.m, "fc1.weight")));
+    firn_plan *plan = make_plan(&n, n.loss, FIRN_TRAIN, false);
+    report(&n, plan, text);
+    assert_null(strstr(text, "note:"));
+    assert_ok(n.ctx, firn_freeze(n.m, "conv1.weight,tied", NULL));
+    report(&n, plan, text);
+    assert_non_null(strstr(text, "note: conv1 is partly frozen\n"));
+    assert_non_null(strstr(text, "note: fc1 is partly frozen\n"));
+    assert_non_null(strstr(text, "note: fc1.weight and tied are one tensor, frozen\n"));
+    assert_null(strstr(text, "nothing to train"));
+    assert_ok(n.ctx, firn_freeze(n.m, "*", NULL));
+    report(&n, plan, text);
+    assert_null(strstr(text, "partly"));
+    assert_non_null(strstr(text, "note: nothing to train: every parameter is frozen\n"));
+    firn_plan_destroy(plan);
+    finish(&n);
+}
+
 static void odd_rows_of_bytes_do_not_end_what_can_be_cached(void **state)
 {
     (void)state;
@@ -370,6 +451,22 @@ static void features_of_odd_size_are_not_cached_and_the_reason_is_true(void **st
     assert_ok(n.ctx, firn_plan_create(&plan, x, &(firn_plan_options){.mode = FIRN_EVAL, .batch = BATCH, .features = true}));
     assert_int_equal(firn_plan_features_bound(plan, &why), 0);
     assert_string_equal(why, "\"bytes\" has 5 bytes a sample, which is no whole number of floats");
+    firn_plan_destroy(plan);
+    finish(&n);
+}
+
+static void outputs_of_passes_have_no_second_copy(void **state)
+{
+    (void)state;
+    enum { MANY = 150, IMAGE = 2 * SIDE * SIDE, PASS = 32, ALIGN = 64 };
+    net n;
+    build(&n, 1, NULL, 0);
+    firn_plan *plan;
+    firn_cost now;
+    assert_ok(n.ctx,
+              firn_plan_create(&plan, firn_scale(n.image, 2), &(firn_plan_options){.mode = FIRN_EVAL, .batch = MANY}));
+    assert_ok(n.ctx, firn_plan_cost(plan, &now, NULL));
+    assert_true(now.bytes_arena <= MANY * IMAGE * sizeof(float) + PASS * IMAGE * (1 + sizeof(float)) + 3 * ALIGN);
     firn_plan_destroy(plan);
     finish(&n);
 }
@@ -520,8 +617,12 @@ int main(void)
         cmocka_unit_test(cached_features_give_the_bits_of_the_whole_forward),
         cmocka_unit_test(the_features_version_follows_what_they_stand_on),
         cmocka_unit_test(freezing_costs_less_and_the_report_says_so_before_any_step),
+        cmocka_unit_test(the_column_of_what_is_saved_adds_up),
+        cmocka_unit_test(what_only_a_user_reads_is_not_saved_for_backward),
+        cmocka_unit_test(the_report_has_notes_on_what_may_not_be_meant),
         cmocka_unit_test(odd_rows_of_bytes_do_not_end_what_can_be_cached),
         cmocka_unit_test(features_of_odd_size_are_not_cached_and_the_reason_is_true),
+        cmocka_unit_test(outputs_of_passes_have_no_second_copy),
         cmocka_unit_test(a_step_after_the_first_allocates_nothing),
         cmocka_unit_test(dropout_inside_an_evaluated_layer_is_off),
         cmocka_unit_test(backward_draws_the_numbers_of_its_forward),
