@@ -153,7 +153,7 @@ static firn_status batch_norm_frozen_shape(firn_op_build *b)
     firn_status st = norm_shape(b);
     const firn_shape x = b->in[X].shape;
     if (st == FIRN_OK) st = firn__op_reserve(b, &b->prepared_bytes, 2, channels_of(x), sizeof(float));
-    if (st != FIRN_OK || x.dim[0] == FIRN_BATCH) return st;
+    if (st != FIRN_OK || x.dim[0] == FIRN_BATCH || !(b->want & (1 << W | 1 << B))) return st;
     return firn__op_reserve_norm(b, x.dim[0], rows_of(x) / x.dim[0], channels_of(x));
 }
 

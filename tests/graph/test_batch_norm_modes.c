@@ -1,6 +1,7 @@
 /* Batch norm and the frozen bit (FREEZE F3): statistics follow their own bits, and nothing else. */
 #include <string.h>
 
+#include "ops.h"
 #include "support.h"
 
 enum { BATCH = 6, CHANNELS = 3, SIDE = 5, COUNT = BATCH * CHANNELS * SIDE * SIDE };
@@ -106,6 +107,24 @@ static void one_value_a_channel_has_no_batch_statistics(void **state)
 }
 
 static void statistics_are_frozen_both_or_neither(void **state)
+/* Sums over columns are only for the gradients of weight and bias. */
+static void frozen_statistics_need_no_scratch_forward(void **state)
+{
+    (void)state;
+    const firn_view x = {.shape = FIRN_SHAPE(2, 4)}, c = {.shape = FIRN_SHAPE(4)}, in[] = {x, c, c, c, c};
+    for (unsigned want = 0; want < 8; want++) {
+        firn_view out;
+        firn_op_build b = {.in = in,
+                           .n_in = 5,
+                           .attr = &(firn_batch_norm_attr){0},
+                           .want = want,
+                           .out = &out,
+                           .op = &firn__op_batch_norm_frozen};
+        assert_int_equal(firn__op_batch_norm_frozen.shape(&b), FIRN_OK);
+        assert_true((b.scratch_bytes > 0) == (want > 1));
+    }
+}
+
 {
     rig *r = *state;
     assert_ok(r->ctx, firn_freeze(r->m, "bn.running_mean", NULL));
@@ -127,6 +146,7 @@ int main(void)
         TEST(freezing_weight_and_bias_alone_goes_on_tracking),
         TEST(one_value_a_channel_has_no_batch_statistics),
         TEST(statistics_are_frozen_both_or_neither),
+        TEST(frozen_statistics_need_no_scratch_forward),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
