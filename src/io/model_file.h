@@ -13,7 +13,7 @@
 
 bool firn__is_kind(const firn__st *st, const char *kind);
 
-/* Adds the names of the frozen tensors, joined by commas. */
+/* Adds all names of the frozen tensors, joined by commas. */
 void firn__write_frozen(firn__writer *w, const firn_model *m);
 
 /* A hash over names, shapes and values of the named tensors i with in_base[i], in whatever order they were declared. */

@@ -21,8 +21,8 @@ uint64_t firn__base_hash(const firn_model *m, const bool *in_base)
 void firn__write_frozen(firn__writer *w, const firn_model *m)
 {
     size_t size = 1;
-    for (size_t i = 0; i < m->n_named; i++)
-        if (m->named[i]->frozen) size += strlen(m->named[i]->name) + 1;
+    for (size_t i = 0; i < m->n_names; i++)
+        if (m->names[i].tensor->frozen) size += strlen(m->names[i].text) + 1;
     if (size == 1 || w->status != FIRN_OK) return;
     char *list = firn__alloc(m->ctx, size, 1);
     if (list == NULL) {
@@ -30,11 +30,11 @@ void firn__write_frozen(firn__writer *w, const firn_model *m)
         return;
     }
     size_t used = 0;
-    for (size_t i = 0; i < m->n_named; i++)
-        if (m->named[i]->frozen) {
-            const size_t length = strlen(m->named[i]->name);
+    for (size_t i = 0; i < m->n_names; i++)
+        if (m->names[i].tensor->frozen) {
+            const size_t length = strlen(m->names[i].text);
             if (used > 0) list[used++] = ',';
-            memcpy(list + used, m->named[i]->name, length);
+            memcpy(list + used, m->names[i].text, length);
             used += length;
         }
     firn__writer_metadata(w, FIRN__META_FROZEN, list);

@@ -52,6 +52,23 @@ static void a_model_file_shows_names_types_and_frozen_bits(void **state)
     firn_ctx_destroy(ctx);
 }
 
+static void both_names_of_a_frozen_tensor_are_shown_frozen(void **state)
+{
+    (void)state;
+    char text[4096];
+    firn_ctx *ctx = test_ctx(NULL, 1, NULL);
+    firn_model *m = firn_model_create(ctx);
+    assert_ok(ctx, firn_alias(m, "tied.weight", firn_param(m, "embed.weight", FIRN_SHAPE(2, 3), (firn_init){0})));
+    assert_ok(ctx, firn_freeze(m, "embed", NULL));
+    assert_ok(ctx, firn_save(m, path));
+    assert_ok(ctx, inspect(ctx, text));
+    assert_has(text, "  firn.frozen = embed.weight,tied.weight\n");
+    assert_has(text, "\nembed.weight  F32          yes ");
+    assert_has(text, "\ntied.weight   F32          yes ");
+    remove(path);
+    firn_ctx_destroy(ctx);
+}
+
 static void a_checkpoint_must_be_whole(void **state)
 {
     (void)state;
@@ -161,6 +178,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_model_file_shows_names_types_and_frozen_bits),
+        cmocka_unit_test(both_names_of_a_frozen_tensor_are_shown_frozen),
         cmocka_unit_test(a_checkpoint_must_be_whole),
         cmocka_unit_test(files_are_told_apart_by_content),
         cmocka_unit_test(odd_names_are_shown_harmlessly),
