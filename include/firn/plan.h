@@ -12,16 +12,20 @@ typedef struct firn_plan_options {
     firn_mode mode;
     int batch;            /* capacity in rows; required, at least 1. Evaluation whose rows are independent of each other
                            * goes through a larger batch a few rows at a time, so its memory does not grow with it */
-    firn_tensor *watch;   /* one more tensor whose value can be read after forward (the logits beside the loss), or NULL */
+    firn_tensor *watch;   /* one more F32 result of an operator that can be read after forward (the logits beside the
+                           * loss), or NULL */
     bool features;        /* firn_plan_features_pack() and firn_plan_forward_features() will be called: their values are
                            * kept in memory for the whole batch */
     bool layer_by_layer;  /* never depth first: for measuring. The bits are the same */
 } firn_plan_options;
 
 /* Compiles what root needs, allocates all its memory.
- *   root    a scalar F32 in FIRN_TRAIN, any tensor in FIRN_EVAL
- * Errors    FIRN_ERR_ARGUMENT; FIRN_ERR_SHAPE; FIRN_ERR_MEMORY; what building the graph has left in the context (root
- *           NULL). A mask that leaves nothing to train is no error here, only in firn_plan_backward().
+ *   root    F32 and the result of an operator, not an input or a parameter; a scalar in FIRN_TRAIN
+ * Errors    FIRN_ERR_ARGUMENT: NULL (root: firn_message() is what building the graph has left), the options, root or watch
+ *           is not an operator's result; FIRN_ERR_DTYPE: root or watch is not F32; FIRN_ERR_SHAPE: too large, no scalar, or
+ *           an operator refuses the batch (batch statistics of 1 row); FIRN_ERR_STATE: an operator that has no gradient
+ *           lies above what trains, or refuses the mask (of running mean and variance one is frozen); FIRN_ERR_MEMORY.
+ *           A mask that leaves nothing to train is no error here, only in firn_plan_backward().
  * Owner     the caller; firn_plan_destroy(). The plan re-plans by itself when the mask has changed. */
 FIRN_API FIRN_MUST_USE firn_status firn_plan_create(firn_plan **out, firn_tensor *root, const firn_plan_options *opt);
 FIRN_API void firn_plan_destroy(firn_plan *plan); /* NULL does nothing */
@@ -36,12 +40,14 @@ typedef struct firn_feed {
 } firn_feed;
 
 /* Runs the network on rows samples; every input that root needs must be fed, once.
- * Errors    FIRN_ERR_ARGUMENT: rows not in 1..batch; FIRN_ERR_NAME: an input is missing, unknown or fed twice;
- *           FIRN_ERR_ARGUMENT: a label out of range; FIRN_ERR_MEMORY: from re-planning */
+ * Errors    FIRN_ERR_ARGUMENT: rows not in 1..batch, a NULL, a label out of range, too few rows for batch statistics;
+ *           FIRN_ERR_NAME: an input is missing, unknown or fed twice; and, if the mask has changed, those of
+ *           firn_plan_create() (FIRN_ERR_STATE, FIRN_ERR_SHAPE, FIRN_ERR_MEMORY): then nothing has run */
 FIRN_API FIRN_MUST_USE firn_status firn_plan_forward(firn_plan *plan, const firn_feed *feeds, size_t n_feeds, int rows);
 
 /* Gradients of root with respect to every unfrozen parameter it depends on.
- * Errors    FIRN_ERR_STATE: no forward before, an evaluation plan, or nothing is trainable */
+ * Errors    FIRN_ERR_STATE: no forward before, an evaluation plan, or nothing is trainable; FIRN_ERR_ARGUMENT: NULL; if
+ *           the mask has changed, those of firn_plan_create() */
 FIRN_API FIRN_MUST_USE firn_status firn_plan_backward(firn_plan *plan);
 
 /* After a forward, until the next call on the plan. t: root or watch; NULL means root. Order N, C, H, W; rows of the

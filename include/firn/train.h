@@ -16,7 +16,8 @@ typedef struct firn_dataset {
 /* Splits at random: round(fraction * count) samples into first, the rest into second.
  *   rows    the caller's, data->count entries; both results point into it
  *   seed    same seed, same split
- * Errors    FIRN_ERR_ARGUMENT: NULL, fraction not in 0..1 */
+ * Errors    FIRN_ERR_ARGUMENT: NULL, fraction not in 0..1, more than 2^32 - 1 samples. There is no context here to keep a
+ *           message: firn_status_text() is all there is */
 FIRN_API FIRN_MUST_USE firn_status firn_dataset_split(const firn_dataset *data, double fraction, uint64_t seed, uint32_t *rows,
                                                       firn_dataset *first, firn_dataset *second);
 
@@ -59,9 +60,10 @@ typedef struct firn_trainer firn_trainer;
 
 /* Makes the plans and the optimizer.
  *   loss      scalar to minimise
- *   output    [N, C] logits for accuracy (against the U8 or I32 input [N] that loss reads) and firn_predict(), or any
- *             tensor; may be NULL
- * Errors      as firn_plan_create() and firn_optimizer_create(). Owner: the caller */
+ *   output    [N, C] logits for accuracy (against the U8 or I32 input [N] that loss reads) and firn_predict(), or any other
+ *             F32 result of an operator. NULL: none, and refused while the context holds an error, which may be why
+ * Errors      as firn_plan_create() and firn_optimizer_create(); FIRN_ERR_ARGUMENT also for options, schedule and output
+ * Owner       the caller */
 FIRN_API FIRN_MUST_USE firn_status firn_trainer_create(firn_trainer **out, firn_tensor *loss, firn_tensor *output,
                                                        const firn_trainer_options *opt);
 FIRN_API void firn_trainer_destroy(firn_trainer *t);

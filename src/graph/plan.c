@@ -145,6 +145,20 @@ firn_status firn__plan_refresh(firn_plan *plan)
     return plan_allocate(plan);
 }
 
+/* Root or watch: what firn_plan_value() shows as floats. */
+static firn_status check_output(const firn_tensor *t, const firn_model *m, const char *role)
+{
+    char text[FIRN__SHAPE_TEXT];
+    if (t->model != m || t->producer == NULL)
+        return firn__fail(m->ctx, FIRN_ERR_ARGUMENT,
+                          "firn_plan_create: %s \"%s\" is not the result of an operator of the same model", role, t->name);
+    if (t->dtype == FIRN_F32) return FIRN_OK;
+    return firn__fail(
+        m->ctx, FIRN_ERR_DTYPE,
+        "firn_plan_create: %s \"%s\" %s must be F32, for it is read as floats (firn_scale() makes them of integers)", role,
+        t->name, firn__shape_text(t->shape, text));
+}
+
 static firn_status check_options(const firn_tensor *root, const firn_plan_options *opt)
 {
     firn_ctx *ctx = root->model->ctx;
@@ -153,13 +167,11 @@ static firn_status check_options(const firn_tensor *root, const firn_plan_option
     if (opt == NULL) return firn__fail(ctx, FIRN_ERR_ARGUMENT, "%s: options is NULL", what);
     if (opt->mode != FIRN_TRAIN && opt->mode != FIRN_EVAL) return firn__fail(ctx, FIRN_ERR_ARGUMENT, "%s: mode %d is unknown", what, (int)opt->mode);
     if (opt->batch < 1) return firn__fail(ctx, FIRN_ERR_ARGUMENT, "%s: batch must be at least 1, not %d", what, opt->batch);
-    if (root->producer == NULL) return firn__fail(ctx, FIRN_ERR_ARGUMENT, "%s: \"%s\" is not the result of an operator", what, root->name);
-    if (opt->watch != NULL && (opt->watch->model != root->model || opt->watch->producer == NULL))
-        return firn__fail(ctx, FIRN_ERR_ARGUMENT, "%s: watch \"%s\" is not the result of an operator of the same model", what, opt->watch->name);
-    if (opt->mode == FIRN_TRAIN && (root->shape.rank != 0 || root->dtype != FIRN_F32))
+    if (opt->mode == FIRN_TRAIN && root->shape.rank != 0)
         return firn__fail(ctx, FIRN_ERR_SHAPE, "%s: a training plan needs a scalar F32 to minimise; \"%s\" is %s", what, root->name,
                           firn__shape_text(root->shape, text));
-    return FIRN_OK;
+    const firn_status st = check_output(root, root->model, "root");
+    return st == FIRN_OK && opt->watch != NULL ? check_output(opt->watch, root->model, "watch") : st;
 }
 
 firn_status firn_plan_create(firn_plan **out, firn_tensor *root, const firn_plan_options *opt)

@@ -158,7 +158,8 @@ static void print_notes(const firn__layout *l, bool *seen, FILE *out)
 
 firn_status firn_plan_report(const firn_plan *plan, FILE *out)
 {
-    if (plan == NULL || out == NULL) return FIRN_ERR_ARGUMENT;
+    if (plan == NULL) return FIRN_ERR_ARGUMENT;
+    if (out == NULL) return firn__fail(plan->ctx, FIRN_ERR_ARGUMENT, "firn_plan_report: out is NULL");
     firn_cost now, all;
     firn__layout l;
     firn__bound *bound;

@@ -68,8 +68,9 @@ static const firn_op *batch_norm_resolve(const firn_op_build *b)
 static firn_status batch_norm_check(const firn_op_run *r)
 {
     if (rows_of(r->in[X].shape) >= 2) return FIRN_OK;
-    return firn_op_bad_value(r, X, 0, (double)rows_of(r->in[X].shape),
-                             "batch statistics need at least 2 values a channel in this batch");
+    const firn_op_build b = {.in = r->in, .n_in = 1, .ctx = r->ctx, .op = r->op, .names = r->names};
+    return firn_op_fail(&b, FIRN_ERR_ARGUMENT,
+                        "batch statistics need at least 2 values a channel: feed more rows, or freeze the running ones");
 }
 
 static void update_running(const firn_op_run *r, const double *mean, const double *squares)

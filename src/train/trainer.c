@@ -25,6 +25,7 @@ static firn_status check_schedule(firn_ctx *ctx, const firn_schedule *s)
 static firn_status check_trainer(firn_ctx *ctx, const firn_tensor *loss, const firn_tensor *output,
                                  const firn_trainer_options *opt)
 {
+    if (output == NULL && firn_last_error(ctx) != FIRN_OK) return FIRN_ERR_ARGUMENT; /* what building it has left */
     if (output != NULL && firn_tensor_model(output) != firn_tensor_model(loss))
         return firn_fail(ctx, FIRN_ERR_ARGUMENT, "firn_trainer_create: output is a tensor of another model than loss");
     if (opt->batch < 1 || opt->accumulate < 1)

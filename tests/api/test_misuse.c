@@ -288,6 +288,14 @@ static void plans(void **state)
     FAILS(ARGUMENT,
           firn_plan_create(&plan, f->loss, &(firn_plan_options){.mode = FIRN_TRAIN, .batch = 2, .watch = f->elsewhere}),
           "watch");
+    firn_tensor *turned = firn_reshape(f->bytes, FIRN_SHAPE(FIRN_BATCH, 2, 3));
+    const firn_plan_options eval = {.mode = FIRN_EVAL, .batch = 2},
+                            watching = {.mode = FIRN_TRAIN, .batch = 2, .watch = turned};
+    FAILS(DTYPE, firn_plan_create(&plan, turned, &eval), "root \"reshape\" [N, 2, 3] F32");
+    FAILS(DTYPE, firn_plan_create(&plan, f->loss, &watching), "watch \"reshape\" [N, 2, 3] F32");
+    FAILS(ARGUMENT, firn_plan_create(&plan, f->x, &eval), "root \"x\" operator");
+    FAILS(ARGUMENT, firn_plan_create(&plan, f->w, &eval), "root \"w\" operator");
+    FAILS(ARGUMENT, firn_plan_report(f->train, NULL), "firn_plan_report NULL");
     /* What building has left is reported when the plan is asked for. */
     firn_clear_error(f->ctx);
     firn_tensor *nothing = firn_relu(firn_linear(f->images, f->w, NULL));
@@ -399,6 +407,15 @@ static void trainers(void **state)
     FAILS(ARGUMENT, make_trainer(f->loss, NULL, (firn_trainer_options){.accumulate = -2}), "accumulate negative");
     FAILS(ARGUMENT, make_trainer(f->loss, f->elsewhere, (firn_trainer_options){0}), "output another model");
     FAILS(ARGUMENT, make_trainer(f->loss, NULL, (firn_trainer_options){.optim = {.lr = -1}}), "lr -1");
+    FAILS(DTYPE, make_trainer(f->loss, firn_reshape(f->bytes, FIRN_SHAPE(FIRN_BATCH, 2, 3)), (firn_trainer_options){0}),
+          "watch \"reshape\" F32");
+    /* The logits could not be built: that there are none is not meant. */
+    firn_clear_error(f->ctx);
+    firn_tensor *failed = firn_softmax(f->images);
+    assert_int_equal(make_trainer(f->loss, failed, (firn_trainer_options){0}), FIRN_ERR_ARGUMENT);
+    assert_message_has(f->ctx, "softmax \"images\"");
+    firn_clear_error(f->ctx);
+    cases++;
 
     firn_metrics metrics;
     const firn_dataset none = {0}, half = {.count = ROWS, .feeds = feeds, .n_feeds = 1};
@@ -414,6 +431,9 @@ static void trainers(void **state)
     FAILS(ARGUMENT, fit_event(f, (firn_freeze_event){.epoch = 2}), "selector");
     FAILS(ARGUMENT, fit_event(f, (firn_freeze_event){.selector = "w"}), "epoch step");
     FAILS(ARGUMENT, fit_event(f, (firn_freeze_event){.epoch = 1, .selector = "w", .rate = -1}), "rate -1");
+    assert_non_null(firn_nn_dropout(f->x, "drop", 0.5f));
+    FAILS(NAME, fit_event(f, (firn_freeze_event){.epoch = 2, .selector = "drop"}),
+          "firn_fit event 0 \"drop\" no parameter");
     labels[5] = 9;
     FAILS(ARGUMENT, firn_fit(f->trainer, &data, NULL), "label 9");
     labels[5] = 2;
@@ -431,9 +451,6 @@ static void trainers(void **state)
 }
 
 static void there_were_at_least_eighty_cases(void **state)
-    assert_non_null(firn_nn_dropout(f->x, "drop", 0.5f));
-    FAILS(NAME, fit_event(f, (firn_freeze_event){.epoch = 2, .selector = "drop"}),
-          "firn_fit event 0 \"drop\" no parameter");
 {
     (void)state;
     print_message("%d cases\n", cases);
