@@ -238,6 +238,14 @@ static void correlate_row(const conv_job *job, firn__rows rows, int64_t i, float
     t.a_tap = c->w.step * c->in_channels;
     t.taps = one_run ? 1 : c->w.taps;
     t.k = one_run ? c->w.taps * in_group : in_group;
+    if (t.a_row == 1 && t.taps == 1 && out_group <= FIRN__NARROW_COLUMNS) { /* one channel: pixels lie side by side */
+        t.a = first;
+        t.ldb = firn__tile_packed_columns(tiles, out_group);
+        t.b = c->packed + begin * c->w.taps * t.ldb;
+        t.c = out;
+        firn__tile_run_narrow(tiles, &t, c->w.out, out_group);
+        return;
+    }
     for (int64_t g = 0; g < c->groups; g++) {
         t.a = first + g * in_group;
         t.b = c->packed + g * firn__tile_packed_columns(tiles, out_group) * depth_of(c);

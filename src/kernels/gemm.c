@@ -141,29 +141,26 @@ static void gemm_block(const gemm_job *job, const gemm_range *r, int64_t row, in
     }
 }
 
-/* Few columns, and A read by columns: lanes of rows use the registers better, and A needs no packing. Returns the rows
- * done, from row on. */
-static int64_t gemm_narrow(const gemm_job *job, int64_t row, int64_t rows, float *buffer)
+/* Few columns, and A read by columns: lanes of rows use the registers better, and A needs no packing. */
+static bool gemm_narrow(const gemm_job *job, int64_t row, int64_t rows, float *buffer)
 {
     const firn__gemm_args *g = job->g;
-    const int64_t vectors = firn__narrow_vectors(g->n), height = vectors * job->tiles->lanes, done = rows / height * height;
     const int64_t width = firn__tile_packed_columns(job->tiles, g->n);
-    if (!g->a_transposed || g->n > FIRN__NARROW_COLUMNS || done == 0 || g->k * width > b_floats) return 0;
-    firn__tile t = {.a_row = 1,
+    if (!g->a_transposed || g->n > FIRN__NARROW_COLUMNS || rows < job->tiles->lanes || g->k * width > b_floats)
+        return false;
+    firn__tile t = {.a = g->a + row,
+                    .segments = 1,
                     .a_k = g->lda,
                     .k = g->k,
                     .b = g->b_transposed ? buffer : g->b,
                     .ldb = g->b_transposed ? width : g->ldb,
+                    .c = g->c + row * g->ldc,
                     .ldc = g->ldc,
                     .resume = g->accumulate,
                     .epilogue = &g->epilogue};
     if (g->b_transposed) pack_b(job->tiles, g->n, g->k, g->b, g->ldb, true, buffer);
-    for (int64_t i = row; i < row + done; i += height) {
-        t.a = g->a + i;
-        t.c = g->c + i * g->ldc;
-        job->tiles->narrow[g->n - 1](&t);
-    }
-    return done;
+    firn__tile_run_narrow(job->tiles, &t, rows, g->n);
+    return true;
 }
 
 static void gemm_part(void *arg, int64_t part, int worker)
@@ -177,10 +174,7 @@ static void gemm_part(void *arg, int64_t part, int worker)
     r.columns = firn__min(panels * (j + 1) / job->column_parts * panel, g->n) - r.column;
     if (r.rows == 0 || r.columns == 0) return;
     float *buffer = firn__workspace(job->ctx, worker);
-    const int64_t done = gemm_narrow(job, r.row, r.rows, buffer);
-    r.row += done;
-    r.rows -= done;
-    if (r.rows == 0) return;
+    if (gemm_narrow(job, r.row, r.rows, buffer)) return;
 
     const int64_t k_blocks = g->k > 0 ? firn__ceil_div(g->k, block_k) : 1;
     for (int64_t kb = 0; kb < k_blocks; kb++) {

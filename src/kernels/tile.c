@@ -39,6 +39,15 @@ void firn__tile_run(const firn__tile_set *set, firn__tile *t, int64_t rows)
     t->c = c;
 }
 
+void firn__tile_run_narrow(const firn__tiles *tiles, firn__tile *t, int64_t rows, int64_t columns)
+{
+    const int64_t height = firn__narrow_vectors(columns) * tiles->lanes;
+    for (int64_t i = 0; i < rows; i += height, t->a += height, t->c += height * t->ldc) {
+        t->columns = firn__min(height, rows - i);
+        tiles->narrow[columns - 1](t);
+    }
+}
+
 void firn__tile_run_columns(const firn__tiles *tiles, const firn__tile *t, int64_t rows, int64_t columns, int64_t depth,
                             int64_t skip)
 {

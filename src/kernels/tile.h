@@ -24,7 +24,7 @@ typedef struct firn__tile {
 typedef void firn__tile_fn(const firn__tile *t);
 
 /* A narrow tile has lanes of rows, and few columns, in place of lanes of columns, where A is read by columns (a_row is 1):
- * rows * lanes rows of C; one segment and tap. */
+ * `columns` of them, and rows of a number of its own; one tap, from the epilogue's first column on. */
 #define FIRN__NARROW_COLUMNS 12
 
 /* Vectors of rows in a narrow tile: enough chains to hide the latency of one. */
@@ -43,7 +43,7 @@ typedef struct firn__tiles {
     /* Elementwise in the columns, for depthwise convolution: A(i; s, t, p) is a vector of `columns` floats, and so is a
      * row of B. One vector wide. */
     firn__tile_set depthwise;
-    firn__tile_fn *const *narrow; /* [columns - 1] */
+    firn__tile_fn *const *narrow; /* [number of columns - 1] */
     /* dst[i * ldd + j] = src[i * ld + j], zero for columns <= j < width. */
     void (*copy)(int64_t rows, int64_t columns, int64_t width, const float *src, int64_t ld, float *dst, int64_t ldd);
     /* dst[j * ldd + i] = src[i * ld + j], zero for rows <= i < width. */
@@ -64,6 +64,7 @@ const firn__tile_set *firn__tile_set_best(const firn__tiles *tiles, int64_t rows
 int64_t firn__tile_packed_columns(const firn__tiles *tiles, int64_t columns);
 /* Runs the tiles of `rows` rows from one description: a and c move on, the rows are shared out evenly. */
 void firn__tile_run(const firn__tile_set *set, firn__tile *t, int64_t rows);
+void firn__tile_run_narrow(const firn__tiles *tiles, firn__tile *t, int64_t rows, int64_t columns);
 /* The same for all columns, of the first of which t has b, c and column. depth: rows of the panels that b is packed in, of
  * which the first `skip` are left out; 0: b is not packed, and its columns follow each other, ldb from row to row. */
 void firn__tile_run_columns(const firn__tiles *tiles, const firn__tile *t, int64_t rows, int64_t columns, int64_t depth,

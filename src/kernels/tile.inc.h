@@ -145,15 +145,20 @@ INLINE TARGET void ISA(tile_depthwise)(const firn__tile *t, const int rows)
 
 /* ---- narrow tiles: acc[j][i] is column j of vector i of rows ---- */
 
-INLINE TARGET void ISA(narrow_multiply)(const firn__tile *t, VEC acc[][2], const int columns, const int vectors)
+INLINE TARGET void ISA(narrow_multiply)(const firn__tile *t, VEC acc[][2], const int columns, const int vectors,
+                                        const bool whole)
 {
-    const float *a = t->a, *b = t->b;
-    for (int64_t p = 0; p < t->k; p++, a += t->a_k, b += t->ldb) {
-        VEC av[2];
-        EACH(i, vectors) av[i] = LOAD(a + i * LANES);
-        EACH(j, columns) {
-            const VEC bv = SPREAD(b + j);
-            EACH(i, vectors) acc[j][i] = FMA(av[i], bv, acc[j][i]);
+    const int there[2] = {whole ? LANES : ISA(lanes_of)(t, 0), whole ? LANES : ISA(lanes_of)(t, 1)};
+    const float *b = t->b;
+    for (int64_t s = 0; s < t->segments; s++) {
+        const float *a = t->a + s * t->a_segment;
+        for (int64_t p = 0; p < t->k; p++, a += t->a_k, b += t->ldb) {
+            VEC av[2];
+            EACH(i, vectors) av[i] = ISA(load_lanes)(a + i * LANES, there[i]);
+            EACH(j, columns) {
+                const VEC bv = SPREAD(b + j);
+                EACH(i, vectors) acc[j][i] = FMA(av[i], bv, acc[j][i]);
+            }
         }
     }
 }
@@ -174,20 +179,23 @@ INLINE TARGET void ISA(narrow)(const firn__tile *t, const int columns)
     VEC acc[FIRN__NARROW_COLUMNS][2];
     float turned[FIRN__NARROW_COLUMNS][2 * LANES];
     if (t->resume) {
-        for (int i = 0; i < vectors * LANES; i++)
-            for (int j = 0; j < columns; j++) turned[j][i] = t->c[i * t->ldc + j];
+        for (int64_t i = 0; i < vectors * LANES; i++)
+            EACH(j, columns) turned[j][i] = i < t->columns ? t->c[i * t->ldc + j] : 0;
         EACH(j, columns)
             EACH(i, vectors) acc[j][i] = LOAD(turned[j] + i * LANES);
     } else {
         EACH(j, columns)
             EACH(i, vectors) acc[j][i] = ZERO();
     }
-    ISA(narrow_multiply)(t, acc, columns, vectors);
+    if (t->columns == vectors * LANES)
+        ISA(narrow_multiply)(t, acc, columns, vectors, true);
+    else
+        ISA(narrow_multiply)(t, acc, columns, vectors, false);
     if (t->epilogue != NULL) ISA(narrow_epilogue)(t->epilogue, acc, columns, vectors);
     EACH(j, columns)
         EACH(i, vectors) STORE(turned[j] + i * LANES, acc[j][i]);
-    for (int i = 0; i < vectors * LANES; i++)
-        for (int j = 0; j < columns; j++) t->c[i * t->ldc + j] = turned[j][i];
+    for (int64_t i = 0; i < t->columns; i++)
+        EACH(j, columns) t->c[i * t->ldc + j] = turned[j][i];
 }
 
 static TARGET void ISA(copy)(int64_t rows, int64_t columns, int64_t width, const float *src, int64_t ld, float *dst,
