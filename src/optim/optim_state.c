@@ -35,9 +35,16 @@ bool firn__optim_slot_sum(firn_optimizer *o, size_t i)
     return slot->sum != NULL;
 }
 
-void firn__optim_slot_clear(firn_optimizer *o, firn__slot *slot)
+void firn__optim_slot_drop(firn_optimizer *o, firn__slot *slot)
 {
     firn__free(o->ctx, slot->state, slot->count, (size_t)o->n_buffers * sizeof(float));
+    slot->state = NULL;
+    slot->fresh = false;
+}
+
+void firn__optim_slot_clear(firn_optimizer *o, firn__slot *slot)
+{
+    firn__optim_slot_drop(o, slot);
     firn__free(o->ctx, slot->sum, slot->count, sizeof(float));
     *slot = (firn__slot){.count = slot->count, .rate = slot->rate};
 }

@@ -85,7 +85,7 @@ static firn_status fill_slots(firn_optimizer *o, const firn_plan *plan)
     for (size_t i = 0; i < o->n_slots; i++) {
         if (gradient_of(o, plan, i) == NULL || firn__optim_slot_fill(o, i)) continue;
         for (size_t j = 0; j < i; j++)
-            if (o->slots[j].fresh) firn__optim_slot_clear(o, &o->slots[j]);
+            if (o->slots[j].fresh) firn__optim_slot_drop(o, &o->slots[j]);
         return FIRN_ERR_MEMORY;
     }
     return FIRN_OK;

@@ -49,11 +49,15 @@ typedef struct firn__update {
 } firn__update;
 void firn__optim_update(firn__crew crew, const firn_optim *how, const firn__update *u);
 
+/* By squaring: libm's pow differs between machines. */
+double firn__optim_power(double base, uint64_t exponent);
+
 /* A slot for every named tensor that the model has by now; false if memory is out. */
 bool firn__optim_slots_cover(firn_optimizer *o);
 /* Gives the i-th slot its state, zeroed, or its sum, not zeroed, if it has none; false if memory is out. */
 bool firn__optim_slot_fill(firn_optimizer *o, size_t i);
 bool firn__optim_slot_sum(firn_optimizer *o, size_t i);
+void firn__optim_slot_drop(firn_optimizer *o, firn__slot *slot);  /* takes back a state that was just filled */
 void firn__optim_slot_clear(firn_optimizer *o, firn__slot *slot); /* back to step 0; the rate stays */
 
 #endif

@@ -1,4 +1,4 @@
-#include <firn/optim.h>
+#include "optimizer.h"
 
 /* cos(pi x) for x in 0..1 by its Taylor series: libm's differs between machines. */
 static double cos_pi(double x)
@@ -12,14 +12,6 @@ static double cos_pi(double x)
 
 /* Half a cosine wave from start at t = 0 to end at t = 1. */
 static double anneal(double start, double end, double t) { return end + (start - end) / 2 * (1 + cos_pi(t)); }
-
-static double whole_power(double base, uint64_t exponent)
-{
-    double power = 1;
-    for (; exponent > 0; exponent >>= 1, base *= base)
-        if (exponent & 1) power *= base;
-    return power;
-}
 
 /* torch.optim.lr_scheduler.OneCycleLR (Smith, Topin 2018) with its defaults: pct_start 0.3, div_factor 25,
  * final_div_factor 1e4, annealed by cosine; relative to max_lr. Momentum is not cycled. */
@@ -37,7 +29,7 @@ static double kind_factor(const firn_schedule *s, uint64_t step)
     const double total = s->total > s->warmup ? (double)(s->total - s->warmup) : 0;
     switch (s->kind) {
     case FIRN_STEP_DECAY:
-        return s->every > 0 ? whole_power(s->gamma != 0.0f ? (double)s->gamma : 0.1, step / s->every) : 1;
+        return s->every > 0 ? firn__optim_power(s->gamma != 0.0f ? (double)s->gamma : 0.1, step / s->every) : 1;
     case FIRN_COSINE: /* Loshchilov, Hutter 2017, without restarts */
         return (double)step < total ? anneal(1, (double)s->floor, (double)step / total) : (double)s->floor;
     case FIRN_ONE_CYCLE:

@@ -14,8 +14,7 @@ int firn__optim_buffers(const firn_optim *how, const char *names[FIRN__OPTIM_MAX
     return count[how->kind];
 }
 
-/* By squaring: libm's pow differs between machines. */
-static double power_of(double base, uint64_t exponent)
+double firn__optim_power(double base, uint64_t exponent)
 {
     double power = 1;
     for (; exponent > 0; exponent >>= 1, base *= base)
@@ -26,8 +25,8 @@ static double power_of(double base, uint64_t exponent)
 static void update_adam(firn__crew crew, const firn_optim *how, const firn__update *u)
 {
     const bool decoupled = how->kind == FIRN_ADAMW;
-    const double correction1 = 1 - power_of((double)how->beta1, u->step);
-    const double correction2 = 1 - power_of((double)how->beta2, u->step);
+    const double correction1 = 1 - firn__optim_power((double)how->beta1, u->step);
+    const double correction2 = 1 - firn__optim_power((double)how->beta2, u->step);
     firn__vector_adam(crew, (int64_t)u->count,
                       &(firn__adam_args){.w = u->w,
                                          .g = u->g,

@@ -301,32 +301,43 @@ static void a_gradient_that_is_not_finite_changes_nothing(void **state)
         }
 }
 
+/* The weights after a step whose nth allocation fails (0: none) and that is then asked for again. True: it ran out. */
+static bool step_short_of_memory(size_t c, size_t n, bool accumulated, float after[NET_PARAMS][MAX_COUNT])
+{
+    small_net net;
+    net_open(&net, &optim_cases[c].how);
+    float before[NET_PARAMS][MAX_COUNT];
+    for (int p = 0; p < NET_PARAMS; p++) memcpy(before[p], net_data(&net, p), net_count(&net, p) * sizeof(float));
+    net_gradients(&net, 0, NET_ROWS);
+    if (accumulated) assert_ok(net.ctx, firn_optimizer_accumulate(net.o, net.plan));
+    if (n > 0) net.memory.fail_at = net.memory.calls + n;
+    const firn_status st = firn_optimizer_step(net.o, net.plan, 1);
+    net.memory.fail_at = 0;
+    if (st != FIRN_OK) {
+        assert_int_equal(st, FIRN_ERR_MEMORY);
+        for (int p = 0; p < NET_PARAMS; p++)
+            assert_memory_equal(before[p], net_data(&net, p), net_count(&net, p) * sizeof(float));
+        assert_int_equal(firn_optimizer_entries(net.o), 0);
+        firn_clear_error(net.ctx);
+        assert_ok(net.ctx, firn_optimizer_step(net.o, net.plan, 1)); /* the gradients are still there */
+    }
+    for (int p = 0; p < NET_PARAMS; p++) memcpy(after[p], net_data(&net, p), net_count(&net, p) * sizeof(float));
+    net_close(&net);
+    return st != FIRN_OK;
+}
+
 static void running_out_of_memory_changes_nothing(void **state)
 {
     (void)state;
-    for (size_t c = 0; c < n_optim_cases; c++) {
-        bool done = false;
-        for (size_t n = 1; !done; n++) {
-            small_net net;
-            net_open(&net, &optim_cases[c].how);
-            float before[NET_PARAMS][MAX_COUNT];
-            for (int p = 0; p < NET_PARAMS; p++) memcpy(before[p], net_data(&net, p), net_count(&net, p) * sizeof(float));
-            net_gradients(&net, 0, NET_ROWS);
-            net.memory.fail_at = net.memory.calls + n;
-            const firn_status st = firn_optimizer_step(net.o, net.plan, 1);
-            net.memory.fail_at = 0;
-            done = st == FIRN_OK;
-            if (!done) {
-                assert_int_equal(st, FIRN_ERR_MEMORY);
-                for (int p = 0; p < NET_PARAMS; p++)
-                    assert_memory_equal(before[p], net_data(&net, p), net_count(&net, p) * sizeof(float));
-                assert_int_equal(firn_optimizer_entries(net.o), 0);
-                firn_clear_error(net.ctx);
-                assert_ok(net.ctx, firn_optimizer_step(net.o, net.plan, 1)); /* the gradients are still there */
+    for (size_t c = 0; c < n_optim_cases; c++)
+        for (int accumulated = 0; accumulated < 2; accumulated++) {
+            static float wanted[NET_PARAMS][MAX_COUNT], after[NET_PARAMS][MAX_COUNT];
+            bool failed = !step_short_of_memory(c, 0, accumulated, wanted);
+            for (size_t n = 1; failed; n++) {
+                failed = step_short_of_memory(c, n, accumulated, after);
+                assert_memory_equal(after, wanted, sizeof wanted);
             }
-            net_close(&net);
         }
-    }
 }
 
 static void misuse_is_named(void **state)
