@@ -8,7 +8,8 @@ FIRN_C_BEGIN
 
 /* ---- safetensors: a PyTorch state_dict's names, shapes and layouts ----
  * Python's save_file(model.state_dict(), path) loads as it is, and model.load_state_dict(load_file(path)) takes what
- * firn_save() writes. A model's frozen bits travel in the metadata, for the reader to see; loading leaves the model's. */
+ * firn_save() writes. A model's frozen bits and the names of its states travel in the metadata, for the reader to see;
+ * loading leaves the model's. */
 
 typedef struct firn_load_options {
     const char *select;   /* which of the model's tensors to load; NULL: all. "!head": all but the head */
@@ -43,10 +44,11 @@ FIRN_API FIRN_MUST_USE firn_status firn_load(firn_model *m, const char *path, co
                                              firn_load_report *report);
 
 /* Writes all named tensors, under all their names. The file appears at path when it is complete, by rename().
- * Errors      FIRN_ERR_IO: and what was at path is still there; FIRN_ERR_NAME: a name is not UTF-8; FIRN_ERR_MEMORY */
+ * Errors      FIRN_ERR_IO: and what was at path is still there; FIRN_ERR_NAME: a name is not UTF-8; FIRN_ERR_ARGUMENT: path
+ *             NULL; FIRN_ERR_MEMORY */
 FIRN_API FIRN_MUST_USE firn_status firn_save(const firn_model *m, const char *path);
 
-/* Writes what is not frozen, and all states, and a hash of the rest, the base. The same errors. */
+/* Writes what is not frozen, and a hash of the rest, the base. The same errors. */
 FIRN_API FIRN_MUST_USE firn_status firn_save_delta(const firn_model *m, const char *path);
 
 /* ---- checkpoints: everything that a run needs to go on to the same bits ----
@@ -79,8 +81,8 @@ FIRN_API FIRN_MUST_USE firn_status firn_checkpoint_save(const firn_trainer *t, c
 FIRN_API FIRN_MUST_USE firn_status firn_checkpoint_load(firn_trainer *t, const char *path, int *generation);
 
 /* ---- inspection ----
- * Writes what a file holds as a table: names, shapes, types, frozen bits, bytes, metadata. Any safetensors file, delta,
- * checkpoint, or IDX file (plain or gzip) is recognised by its content; also with element types that cannot be loaded.
+ * Writes what a file holds as a table: names, shapes, types, states, frozen bits, bytes, metadata. Any safetensors file,
+ * delta, checkpoint, or IDX file (plain or gzip) is recognised by its content; also with element types that cannot be loaded.
  * Nothing is written unless the file is valid in every respect.
  * Errors  FIRN_ERR_IO, FIRN_ERR_FORMAT: file, place and rule are named; FIRN_ERR_ARGUMENT; FIRN_ERR_MEMORY */
 FIRN_API FIRN_MUST_USE firn_status firn_file_inspect(firn_ctx *ctx, const char *path, FILE *out);
@@ -91,7 +93,7 @@ FIRN_API FIRN_MUST_USE firn_status firn_file_inspect(firn_ctx *ctx, const char *
  *   data    firn_shape_count(shape) bytes
  * firn_idx_load() also tries "-idx" for ".idx" in the name and the other way round, and with ".gz" added or removed.
  * Errors    FIRN_ERR_IO; FIRN_ERR_FORMAT; FIRN_ERR_DTYPE: another element type; FIRN_ERR_SHAPE: too many dimensions;
- *           FIRN_ERR_MEMORY
+ *           FIRN_ERR_ARGUMENT; FIRN_ERR_MEMORY
  * Owner     the caller; firn_idx_free() */
 typedef struct firn_idx {
     firn_shape shape;

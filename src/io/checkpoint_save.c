@@ -41,6 +41,7 @@ static firn_status put_metadata(firn__writer *w, const firn_trainer *t)
     firn__writer_metadata(w, FIRN__META_RUN, run);
     firn__writer_metadata(w, FIRN__META_POSITION, position);
     firn__write_frozen(w, t->m);
+    firn__write_states(w, t->m);
     return put_masks(w, t->m);
 }
 

@@ -19,15 +19,18 @@ static bool inspect_idx(firn__file *f, FILE *out)
 
 /* ---- safetensors ---- */
 
-/* Marks the tensors whose names stand in the comma list, which is used up. */
-static void mark_frozen(firn__st *st)
+enum { FROZEN = 1, STATE = 2 }; /* marks */
+
+/* Marks the tensors whose names stand in the comma list. */
+static void mark_named(firn__st *st, const char *key, uint8_t mark)
 {
-    char *list = (char *)firn__st_metadata(st, FIRN__META_FROZEN);
+    char *list = (char *)firn__st_metadata(st, key);
     while (list != NULL) {
         char *comma = strchr(list, ',');
         if (comma != NULL) *comma = '\0';
         firn__st_entry *e = firn__st_find(st, list);
-        if (e != NULL) e->used = true;
+        if (e != NULL) e->marks |= mark;
+        if (comma != NULL) *comma = ',';
         list = comma != NULL ? comma + 1 : NULL;
     }
 }
@@ -58,12 +61,14 @@ static void print_tensors(const firn__st *st, FILE *out)
         const int width = width_of(firn__shown(shown, firn__st_name(st, &st->entries[i])));
         if (width > widest) widest = width;
     }
-    if (st->count > 0) fprintf(out, "%-*s  %-11s  %-6s  %12s  shape\n", widest, "name", "type", "frozen", "bytes");
+    if (st->count > 0)
+        fprintf(out, "%-*s  %-11s  %-5s  %-6s  %12s  shape\n", widest, "name", "type", "role", "frozen", "bytes");
     for (size_t i = 0; i < st->count; i++) {
         const firn__st_entry *e = firn__st_at(st, i);
         const char *name = firn__shown(shown, firn__st_name(st, e));
-        fprintf(out, "%s%*s  %-11s  %-6s  %12" PRIu64 "  %s\n", name, widest - width_of(name), "",
-                firn__st_type_name(e->type), e->used ? "yes" : "", e->end - e->begin, firn__st_shape_text(st, e, shape));
+        fprintf(out, "%s%*s  %-11s  %-5s  %-6s  %12" PRIu64 "  %s\n", name, widest - width_of(name), "",
+                firn__st_type_name(e->type), e->marks & STATE ? "state" : "", e->marks & FROZEN ? "yes" : "",
+                e->end - e->begin, firn__st_shape_text(st, e, shape));
     }
 }
 
@@ -80,7 +85,8 @@ static bool print_safetensors(firn__st *st, FILE *out)
     fprintf(out, "%s: %zu tensors, %" PRIu64 " bytes of data behind a header of %zu\n", kind, st->count, bytes,
             st->text_size);
     print_metadata(st, out);
-    mark_frozen(st);
+    mark_named(st, FIRN__META_FROZEN, FROZEN);
+    mark_named(st, FIRN__META_STATES, STATE);
     print_tensors(st, out);
     return true;
 }

@@ -108,7 +108,7 @@ static firn_status take_up(loading *l, size_t i, const char *name, firn__st_entr
 {
     firn_tensor *t = l->m->named[i];
     bool same;
-    e->used = true;
+    e->marks = 1;
     if (!firn__st_shape_is(&l->st, e, t->shape)) {
         l->report.mismatched++;
         list_line(l, "shape", name, e, "not loaded, for it has another shape in the model");
@@ -167,7 +167,7 @@ static firn_status match(loading *l)
     for (size_t i = 0; i < l->st.count; i++) {
         const firn__st_entry *e = firn__st_at(&l->st, i);
         const char *name = firn__st_name(&l->st, e);
-        if (e->used) continue;
+        if (e->marks) continue;
         const bool ignored = counts_batches(name);
         if (!ignored) l->report.unused++;
         list_line(l, ignored ? "ignored" : "unused", name, e, "");

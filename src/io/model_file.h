@@ -8,13 +8,15 @@
 /* Keys of the metadata. */
 #define FIRN__META_KIND "firn.kind" /* "delta" or "checkpoint" */
 #define FIRN__META_FROZEN "firn.frozen"
+#define FIRN__META_STATES "firn.states"
 #define FIRN__META_BASE "firn.base"
 #define FIRN__META_CHECKSUM "firn.checksum"
 
 bool firn__is_kind(const firn__st *st, const char *kind);
 
-/* Adds all names of the frozen tensors, joined by commas. */
+/* Add all names of the frozen tensors, and of those that are states, joined by commas; nothing if there are none. */
 void firn__write_frozen(firn__writer *w, const firn_model *m);
+void firn__write_states(firn__writer *w, const firn_model *m);
 
 /* A hash over names, shapes and values of the named tensors i with in_base[i], in whatever order they were declared. */
 uint64_t firn__base_hash(const firn_model *m, const bool *in_base);

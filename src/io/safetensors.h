@@ -46,7 +46,7 @@ typedef struct firn__st_entry {
     uint32_t name, shape; /* in text: a C text; the dimensions as they stand in JSON, behind "[" */
     uint32_t rank;
     uint8_t type;
-    bool used; /* for the reader's own marks */
+    uint8_t marks; /* the reader's own */
 } firn__st_entry;
 
 typedef struct firn__st {

@@ -18,11 +18,15 @@ uint64_t firn__base_hash(const firn_model *m, const bool *in_base)
     return sum;
 }
 
-void firn__write_frozen(firn__writer *w, const firn_model *m)
+static bool is_frozen(const firn_tensor *t) { return t->frozen; }
+static bool is_state(const firn_tensor *t) { return t->kind == FIRN__STATE; }
+
+/* All names of those that are so, joined by commas. */
+static void write_names(firn__writer *w, const firn_model *m, const char *key, bool (*is)(const firn_tensor *t))
 {
     size_t size = 1;
     for (size_t i = 0; i < m->n_names; i++)
-        if (m->names[i].tensor->frozen) size += strlen(m->names[i].text) + 1;
+        if (is(m->names[i].tensor)) size += strlen(m->names[i].text) + 1;
     if (size == 1 || w->status != FIRN_OK) return;
     char *list = firn__alloc(m->ctx, size, 1);
     if (list == NULL) {
@@ -31,15 +35,18 @@ void firn__write_frozen(firn__writer *w, const firn_model *m)
     }
     size_t used = 0;
     for (size_t i = 0; i < m->n_names; i++)
-        if (m->names[i].tensor->frozen) {
+        if (is(m->names[i].tensor)) {
             const size_t length = strlen(m->names[i].text);
             if (used > 0) list[used++] = ',';
             memcpy(list + used, m->names[i].text, length);
             used += length;
         }
-    firn__writer_metadata(w, FIRN__META_FROZEN, list);
+    firn__writer_metadata(w, key, list);
     firn__free(m->ctx, list, size, 1);
 }
+
+void firn__write_frozen(firn__writer *w, const firn_model *m) { write_names(w, m, FIRN__META_FROZEN, is_frozen); }
+void firn__write_states(firn__writer *w, const firn_model *m) { write_names(w, m, FIRN__META_STATES, is_state); }
 
 /* Batch norm counts batches in PyTorch, and a strict load_state_dict() asks for the number. */
 static void write_batch_counts(firn__writer *w, const firn_model *m)
@@ -78,6 +85,7 @@ static firn_status write_model(const firn_model *m, const char *path, bool delta
         firn__writer_metadata(&w, FIRN__META_BASE, hash);
     }
     firn__write_frozen(&w, m);
+    firn__write_states(&w, m);
     if (!delta) write_batch_counts(&w, m);
     for (size_t i = 0; delta && i < m->n_named; i++)
         if (!in_base[i]) put_tensor(&w, m->named[i]->name, m->named[i]);
@@ -105,7 +113,7 @@ firn_status firn_save_delta(const firn_model *m, const char *path)
     if (st != FIRN_OK) return st;
     bool *in_base = firn__alloc(m->ctx, m->n_named + 1, sizeof *in_base);
     if (in_base == NULL) return FIRN_ERR_MEMORY;
-    for (size_t i = 0; i < m->n_named; i++) in_base[i] = m->named[i]->frozen && m->named[i]->kind == FIRN__PARAM;
+    for (size_t i = 0; i < m->n_named; i++) in_base[i] = m->named[i]->frozen;
     st = write_model(m, path, true, in_base);
     firn__free(m->ctx, in_base, m->n_named + 1, sizeof *in_base);
     return st;

@@ -28,7 +28,7 @@ void firn__writer_number(firn__writer *w, const char *prefix, const char *name, 
 void firn__writer_tensor(firn__writer *w, const char *prefix, const char *name, firn_shape shape, const float *data);
 void firn__writer_free(firn__writer *w);
 
-/* Adds the metadata "firn.checksum" over header and data, which firn__writer_verify() checks. */
+/* Adds the metadata "firn.checksum" over header and data, which firn__checkpoint_verify() checks. */
 void firn__writer_checksum(firn__writer *w);
 
 /* How a file takes its place. */

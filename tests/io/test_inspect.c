@@ -24,7 +24,7 @@ static void assert_has(const char *text, const char *line)
     if (strstr(text, line) == NULL) fail_msg("no \"%s\" in\n%s", line, text);
 }
 
-static void a_model_file_shows_names_types_and_frozen_bits(void **state)
+static void a_model_file_shows_names_types_roles_and_frozen_bits(void **state)
 {
     (void)state;
     char text[4096];
@@ -41,30 +41,35 @@ static void a_model_file_shows_names_types_and_frozen_bits(void **state)
     assert_ok(ctx, inspect(ctx, text));
     assert_has(text, "safetensors: 4 tensors, 52 bytes of data");
     assert_has(text, "  firn.frozen = conv.weight,bn.running_mean\n");
-    assert_has(text, "\nconv.weight             F32          yes               24  [2, 3]\n");
-    assert_has(text, "\nb                       F32                             4  []\n");
-    assert_has(text, "\nbn.num_batches_tracked  I64                             8  []\n");
+    assert_has(text, "  firn.states = bn.running_mean\n");
+    assert_has(text, "\nconv.weight             F32                 yes               24  [2, 3]\n");
+    assert_has(text, "\nb                       F32                                    4  []\n");
+    assert_has(text, "\nbn.running_mean         F32          state  yes               16  [4]\n");
+    assert_has(text, "\nbn.num_batches_tracked  I64                                    8  []\n");
     assert_ok(ctx, firn_save_delta(m, path));
     assert_ok(ctx, inspect(ctx, text));
-    assert_has(text, "delta: 2 tensors, 20 bytes of data");
+    assert_has(text, "delta: 1 tensors, 4 bytes of data");
     assert_has(text, "  firn.base = ");
     remove(path);
     firn_ctx_destroy(ctx);
 }
 
-static void both_names_of_a_frozen_tensor_are_shown_frozen(void **state)
+static void both_names_of_a_tensor_show_what_it_is(void **state)
 {
     (void)state;
     char text[4096];
     firn_ctx *ctx = test_ctx(NULL, 1, NULL);
     firn_model *m = firn_model_create(ctx);
     assert_ok(ctx, firn_alias(m, "tied.weight", firn_param(m, "embed.weight", FIRN_SHAPE(2, 3), (firn_init){0})));
+    assert_ok(ctx, firn_alias(m, "tied.mean", firn_state(m, "mean", FIRN_SHAPE(2), (firn_init){0})));
     assert_ok(ctx, firn_freeze(m, "embed", NULL));
     assert_ok(ctx, firn_save(m, path));
     assert_ok(ctx, inspect(ctx, text));
     assert_has(text, "  firn.frozen = embed.weight,tied.weight\n");
-    assert_has(text, "\nembed.weight  F32          yes ");
-    assert_has(text, "\ntied.weight   F32          yes ");
+    assert_has(text, "  firn.states = mean,tied.mean\n");
+    assert_has(text, "\ntied.mean     F32          state ");
+    assert_has(text, "\nembed.weight  F32                 yes ");
+    assert_has(text, "\ntied.weight   F32                 yes ");
     remove(path);
     firn_ctx_destroy(ctx);
 }
@@ -177,8 +182,8 @@ static void misuse_is_named(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(a_model_file_shows_names_types_and_frozen_bits),
-        cmocka_unit_test(both_names_of_a_frozen_tensor_are_shown_frozen),
+        cmocka_unit_test(a_model_file_shows_names_types_roles_and_frozen_bits),
+        cmocka_unit_test(both_names_of_a_tensor_show_what_it_is),
         cmocka_unit_test(a_checkpoint_must_be_whole),
         cmocka_unit_test(files_are_told_apart_by_content),
         cmocka_unit_test(odd_names_are_shown_harmlessly),

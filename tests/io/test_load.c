@@ -258,7 +258,7 @@ static void a_delta_fits_its_base_alone(void **state)
     fill_model(tuned, 1);
     assert_ok(ctx, firn_save(tuned, path));
     assert_ok(ctx, firn_load(base, path, NULL, NULL));
-    assert_ok(ctx, firn_freeze(tuned, "a,b.running_mean", NULL));
+    assert_ok(ctx, firn_freeze(tuned, "a", NULL));
     assert_ok(ctx, firn_write(tuned, "b.weight", (float[]){9, 8, 7, 6}, 4));
     assert_ok(ctx, firn_write(tuned, "b.running_mean", (float[]){5, 5, 5, 5}, 4));
     assert_ok(ctx, firn_save_delta(tuned, delta));
