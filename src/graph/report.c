@@ -79,6 +79,20 @@ static int end_of_scope(const firn__layout *l, int first)
     return last;
 }
 
+/* All rows, in the layout's memory; NULL if that is out. */
+static const layer_row *make_rows(firn__layout *l, int *n)
+{
+    bool *seen = firn__layout_alloc(l, (size_t)l->n_slots, sizeof *seen);
+    layer_row *rows = firn__layout_alloc(l, (size_t)l->n_items, sizeof *rows);
+    *n = 0;
+    if (seen == NULL || rows == NULL) return NULL;
+    for (int i = 0, last; i < l->n_items; i = last + 1) {
+        last = end_of_scope(l, i);
+        rows[(*n)++] = make_row(l, i, last, seen);
+    }
+    return rows;
+}
+
 /* ---- printing ---- */
 
 static void print_reason(const layer_row *row, FILE *out)
@@ -92,19 +106,15 @@ static void print_reason(const layer_row *row, FILE *out)
 static double mega(uint64_t n) { return (double)n * 1e-6; }
 static double kib(size_t n) { return (double)n / 1024; }
 
-static void print_rows(const firn__layout *l, bool *seen, FILE *out)
+static void print_rows(const layer_row *rows, int n, FILE *out)
 {
     fprintf(out, "%-20s %10s %10s %9s %9s %9s %10s  %s\n", "layer", "params", "trainable", "forward", "dweight", "dinput", "saved KiB",
             "gradient");
-    for (int i = 0; i < l->n_items;) {
-        const int last = end_of_scope(l, i);
-        const layer_row row = make_row(l, i, last, seen);
-        if (row.params > 0 || row.flops > 0 || row.saved > 0) {
-            fprintf(out, "%-20.40s %10" PRIu64 " %10" PRIu64 " %9.2f %9.2f %9.2f %10.1f", row.name, row.params, row.trainable, mega(row.flops),
-                    mega(row.flops_weight), mega(row.flops_input), kib(row.saved));
-            print_reason(&row, out);
-        }
-        i = last + 1;
+    for (const layer_row *row = rows; row < rows + n; row++) {
+        if (row->params == 0 && row->flops == 0 && row->saved == 0) continue;
+        fprintf(out, "%-20.40s %10" PRIu64 " %10" PRIu64 " %9.2f %9.2f %9.2f %10.1f", row->name, row->params, row->trainable, mega(row->flops),
+                mega(row->flops_weight), mega(row->flops_input), kib(row->saved));
+        print_reason(row, out);
     }
 }
 
@@ -138,15 +148,10 @@ static void print_totals(const firn__layout *l, const firn_cost *now, const firn
 }
 
 /* FREEZE F7: what a user may not have meant. */
-static void print_notes(const firn__layout *l, bool *seen, FILE *out)
+static void print_notes(const firn__layout *l, const layer_row *rows, int n, FILE *out)
 {
-    memset(seen, 0, (size_t)l->n_slots * sizeof *seen);
-    for (int i = 0; i < l->n_items;) {
-        const int last = end_of_scope(l, i);
-        const layer_row row = make_row(l, i, last, seen);
-        if (row.partly) fprintf(out, "note: %s is partly frozen\n", row.name);
-        i = last + 1;
-    }
+    for (int i = 0; i < n; i++)
+        if (rows[i].partly) fprintf(out, "note: %s is partly frozen\n", rows[i].name);
     const firn_model *m = l->model;
     for (size_t i = 0; i < m->n_names; i++) {
         const firn_tensor *t = m->names[i].tensor;
@@ -160,18 +165,19 @@ firn_status firn_plan_report(const firn_plan *plan, FILE *out)
 {
     if (plan == NULL) return FIRN_ERR_ARGUMENT;
     if (out == NULL) return firn__fail(plan->ctx, FIRN_ERR_ARGUMENT, "firn_plan_report: out is NULL");
-    firn_cost now, all;
+    firn_cost all;
     firn__layout l;
-    firn__bound *bound;
-    firn_status st = firn_plan_cost(plan, &now, &all);
-    if (st == FIRN_OK) st = firn__plan_layout(plan, false, &l, &bound);
+    firn_status st = firn_plan_cost(plan, NULL, &all);
+    if (st == FIRN_OK) st = firn__layout_build(&l, plan->root, &plan->options, false);
     if (st != FIRN_OK) return st;
-    bool *seen = firn__layout_alloc(&l, (size_t)l.n_slots, sizeof *seen);
-    if (seen != NULL) {
+    const firn_cost now = firn__layout_cost(&l); /* but for the plan's own lists, which are not shown */
+    int n;
+    const layer_row *rows = make_rows(&l, &n);
+    if (rows != NULL) {
         fprintf(out, "cost of a step of %d samples, MFLOP (a multiply-add is 2)\n", plan->options.batch);
-        print_rows(&l, seen, out);
+        print_rows(rows, n, out);
         print_totals(&l, &now, &all, out);
-        print_notes(&l, seen, out);
+        print_notes(&l, rows, n, out);
     } else {
         st = FIRN_ERR_MEMORY;
     }
