@@ -40,15 +40,6 @@ firn_status firn_op_bad_value(const firn_op_run *r, int input, int64_t row, doub
 
 /* ---- firn_apply ---- */
 
-static char *value_name(firn_model *m, const firn_op *op)
-{
-    const char *scope = m->n_scopes > 0 ? m->scope : "";
-    const size_t bytes = strlen(scope) + strlen(op->name) + (*scope ? 2 : 1);
-    char *text = firn__alloc(m->ctx, bytes, 1);
-    if (text != NULL) snprintf(text, bytes, "%s%s%s", scope, *scope ? "." : "", op->name);
-    return text;
-}
-
 static firn__node *node_create(firn_model *m, const firn_op *op, firn_tensor *const *in, const void *attr)
 {
     firn__node *n = firn__alloc(m->ctx, 1, sizeof *n);
@@ -150,7 +141,7 @@ firn_tensor *firn_apply(const firn_op *op, firn_tensor *const *in, const void *a
     if (n == NULL) return NULL;
     firn_view out = {0};
     if (infer(m, n, &out) && FIRN__GROW(m->ctx, m->nodes, m->node_capacity, m->n_nodes))
-        n->out = firn__tensor_add(m, FIRN__VALUE, value_name(m, op), out.dtype, out.shape);
+        n->out = firn__tensor_add(m, FIRN__VALUE, firn__scope_join(m, op->name), out.dtype, out.shape);
     if (n->out == NULL) {
         firn__node_free(m->ctx, n);
         return NULL;

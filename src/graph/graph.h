@@ -98,6 +98,9 @@ void firn__mask_free(const firn_model *m, firn__mask *mask);
 /* Fills values of a tensor of this full name and shape by init; see firn_init_kind. */
 firn_status firn__init_fill(const firn_model *m, const char *name, firn_shape shape, firn_init init, float *values);
 
+/* The name behind the open scope and a dot; allocated, NULL if memory is out. */
+char *firn__scope_join(const firn_model *m, const char *name);
+
 /* Makes a tensor; takes over name, which may be NULL (then the result is NULL). */
 firn_tensor *firn__tensor_add(firn_model *m, firn__tensor_kind kind, char *name, firn_dtype dtype, firn_shape shape);
 void firn__node_free(firn_ctx *ctx, firn__node *n);

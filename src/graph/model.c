@@ -28,7 +28,7 @@ static void model_destroy(firn_ctx *ctx, firn__owned *self)
     for (size_t i = 0; i < m->n_nodes; i++) firn__node_free(ctx, m->nodes[i]);
     for (size_t i = 0; i < m->n_tensors; i++) tensor_free(ctx, m->tensors[i]);
     for (size_t i = 0; i < m->n_names; i++) firn__free_text(ctx, m->names[i].text);
-    for (size_t i = 0; i < m->n_masks; i++) firn__free(ctx, m->masks[i].bits, m->masks[i].n_named + m->masks[i].n_nodes, 1);
+    for (size_t i = 0; i < m->n_masks; i++) firn__mask_free(m, &m->masks[i]);
     firn__free(ctx, m->nodes, m->node_capacity, sizeof *m->nodes);
     firn__free(ctx, m->tensors, m->tensor_capacity, sizeof *m->tensors);
     firn__free(ctx, m->named, m->named_capacity, sizeof *m->named);
@@ -95,17 +95,23 @@ void firn_scope_pop(firn_model *m)
         firn__fail(m->ctx, FIRN_ERR_STATE, "firn_scope_pop: no scope is open");
 }
 
-/* scope.name, allocated; NULL with the reason recorded. */
-static char *full_name(firn_model *m, const char *what, const char *name)
+static const char *open_scope(const firn_model *m) { return m->n_scopes > 0 ? m->scope : ""; }
+
+/* Can the open scope take this name? A push that failed has said why, unless that was cleared since. */
+static firn_status check_name(const firn_model *m, const char *what, const char *name)
 {
-    if (m->dead_scopes > 0) return NULL; /* the failed push has said why */
-    const char *scope = m->n_scopes > 0 ? m->scope : "";
-    if (!firn__name_valid(name) || strlen(scope) + strlen(name) > NAME_MAX_BYTES) {
-        firn__fail(m->ctx, FIRN_ERR_ARGUMENT,
-                   "%s: \"%.80s\" is not a valid name: dotted, not empty, no blanks or , ! * ?, at most %d bytes in all", what,
-                   name ? name : "(NULL)", NAME_MAX_BYTES);
-        return NULL;
-    }
+    const char *shown = name ? name : "(NULL)";
+    if (m->dead_scopes > 0)
+        return firn__fail(m->ctx, FIRN_ERR_STATE, "%s: \"%.80s\" lies in a scope that could not be opened", what, shown);
+    if (firn__name_valid(name) && strlen(open_scope(m)) + strlen(name) <= NAME_MAX_BYTES) return FIRN_OK;
+    return firn__fail(m->ctx, FIRN_ERR_ARGUMENT,
+                      "%s: \"%.80s\" is not a valid name: dotted, not empty, no blanks or , ! * ?, at most %d bytes in all", what,
+                      shown, NAME_MAX_BYTES);
+}
+
+char *firn__scope_join(const firn_model *m, const char *name)
+{
+    const char *scope = open_scope(m);
     const size_t bytes = strlen(scope) + strlen(name) + (*scope ? 2 : 1);
     char *text = firn__alloc(m->ctx, bytes, 1);
     if (text != NULL) snprintf(text, bytes, "%s%s%s", scope, *scope ? "." : "", name);
@@ -216,7 +222,7 @@ static firn_tensor *named_add(firn_model *m, const char *what, char *full, firn_
 
 static firn_tensor *declare(firn_model *m, const char *what, const char *name, firn__tensor_kind kind, firn_shape shape, firn_init init)
 {
-    char *full = m ? full_name(m, what, name) : NULL;
+    char *full = m && check_name(m, what, name) == FIRN_OK ? firn__scope_join(m, name) : NULL;
     if (full == NULL) return NULL;
     firn_tensor *known = firn_find(m, full);
     firn_tensor *t = known ? share(known, full, kind, shape) : named_add(m, what, full, kind, shape, init);
@@ -240,14 +246,15 @@ firn_status firn_alias(firn_model *m, const char *name, firn_tensor *t)
     if (t == NULL || t->model != m || !firn__is_named(t))
         return firn__fail(m->ctx, FIRN_ERR_ARGUMENT, "firn_alias \"%.80s\": the tensor must be a parameter or state of this model",
                           name ? name : "(NULL)");
-    char *full = full_name(m, "firn_alias", name);
-    if (full == NULL) return firn_last_error(m->ctx);
+    firn_status st = check_name(m, "firn_alias", name);
+    if (st != FIRN_OK) return st;
+    char *full = firn__scope_join(m, name);
+    if (full == NULL) return FIRN_ERR_MEMORY;
     const firn_tensor *known = firn_find(m, full);
     if (known == NULL && FIRN__GROW(m->ctx, m->names, m->name_capacity, m->n_names)) {
         m->names[m->n_names++] = (firn__name){full, t};
         return FIRN_OK;
     }
-    firn_status st = FIRN_OK;
     if (known == NULL) st = FIRN_ERR_MEMORY;
     else if (known != t) st = firn__fail(m->ctx, FIRN_ERR_NAME, "firn_alias: \"%s\" is already another tensor", full);
     firn__free_text(m->ctx, full);

@@ -263,6 +263,10 @@ static void scopes_nest_and_survive_a_bad_push(void **state)
     firn_scope_push(f->m, "c");
     assert_null(firn_param(f->m, "w", FIRN_SHAPE(1), (firn_init){0}));
     assert_message_has(f->ctx, "firn_scope_push \"bad name\"");
+    firn_tensor *w = firn_find(f->m, "features.0.weight");
+    assert_status(f->ctx, FIRN_ERR_STATE, firn_alias(f->m, "tied", w)); /* not the status of the push */
+    firn_clear_error(f->ctx);
+    assert_fails(f->ctx, FIRN_ERR_STATE, firn_alias(f->m, "tied", w), "firn_alias \"tied\" scope");
     firn_scope_pop(f->m);
     firn_scope_pop(f->m);
     firn_clear_error(f->ctx);
