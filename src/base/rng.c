@@ -71,16 +71,6 @@ float firn__rng_normal(uint64_t key, uint64_t index)
     return (float)(q < 0 ? -r : r);
 }
 
-void firn__rng_shuffle(uint64_t key, uint32_t *items, size_t count)
-{
-    for (size_t i = count; i > 1; i--) {
-        const size_t j = (size_t)firn__rng_below(key, i, i);
-        const uint32_t swap = items[i - 1];
-        items[i - 1] = items[j];
-        items[j] = swap;
-    }
-}
-
 /* Four lanes of 8-byte words, so that the multiplications overlap; the tail is padded with zeros. */
 uint64_t firn__hash(uint64_t seed, const void *data, size_t bytes)
 {

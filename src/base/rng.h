@@ -26,9 +26,6 @@ float firn__rng_uniform(uint64_t key, uint64_t index); /* [0, 1), 24 bits */
 float firn__rng_normal(uint64_t key, uint64_t index);  /* mean 0, variance 1; no libm: the same bits everywhere */
 uint64_t firn__rng_below(uint64_t key, uint64_t index, uint64_t bound); /* 0 .. bound-1, bound > 0 */
 
-/* A permutation of 0..count-1 (Fisher-Yates). */
-void firn__rng_shuffle(uint64_t key, uint32_t *items, size_t count);
-
 uint64_t firn__hash(uint64_t seed, const void *data, size_t bytes); /* not cryptographic; the same on every machine of
                                                                      * the same byte order */
 

@@ -51,26 +51,6 @@ static void bounded_numbers_stay_below_their_bound(void **state)
     assert_true(firn__rng_below(1, 5, UINT64_C(1) << 40) < UINT64_C(1) << 40);
 }
 
-static void a_shuffle_is_a_permutation_that_its_key_decides(void **state)
-{
-    (void)state;
-    enum { N = 1000 };
-    uint32_t a[N], b[N], seen[N] = {0};
-    for (uint32_t i = 0; i < N; i++) a[i] = b[i] = i;
-    firn__rng_shuffle(5, a, N);
-    firn__rng_shuffle(5, b, N);
-    assert_memory_equal(a, b, sizeof a);
-    int moved = 0;
-    for (uint32_t i = 0; i < N; i++) {
-        seen[a[i]]++;
-        moved += a[i] != i;
-    }
-    for (int i = 0; i < N; i++) assert_int_equal(seen[i], 1);
-    assert_true(moved > N - 20);
-    firn__rng_shuffle(6, b, N);
-    assert_true(memcmp(a, b, sizeof a) != 0);
-}
-
 static void random_bits_are_balanced_for_neighbouring_indices_and_mixed_keys(void **state)
 {
     (void)state;
@@ -113,7 +93,6 @@ int main(void)
         cmocka_unit_test(uniform_numbers_fill_the_unit_interval_evenly),
         cmocka_unit_test(normal_numbers_have_the_moments_and_tails_of_a_normal),
         cmocka_unit_test(bounded_numbers_stay_below_their_bound),
-        cmocka_unit_test(a_shuffle_is_a_permutation_that_its_key_decides),
         cmocka_unit_test(random_bits_are_balanced_for_neighbouring_indices_and_mixed_keys),
         cmocka_unit_test(every_bit_of_the_data_and_its_length_reach_the_hash),
     };
