@@ -61,15 +61,18 @@ typedef struct firn_trainer firn_trainer;
 /* Makes the plans and the optimizer.
  *   loss      scalar to minimise
  *   output    [N, C] logits for accuracy (against the U8 or I32 input [N] that loss reads) and firn_predict(), or any other
- *             F32 result of an operator. NULL: none, and refused while the context holds an error, which may be why
- * Errors      as firn_plan_create() and firn_optimizer_create(); FIRN_ERR_ARGUMENT also for options, schedule and output
- * Owner       the caller */
+ *             F32 result of an operator. NULL: none, and refused while the context holds an error, which may be why:
+ *             firn_clear_error() first
+ * Errors      FIRN_ERR_ARGUMENT: out NULL, output of another model, batch or accumulate below 0, a field of schedule out
+ *             of range; as firn_plan_create() and firn_optimizer_create()
+ * Owner       the caller; firn_trainer_destroy() */
 FIRN_API FIRN_MUST_USE firn_status firn_trainer_create(firn_trainer **out, firn_tensor *loss, firn_tensor *output,
                                                        const firn_trainer_options *opt);
 FIRN_API void firn_trainer_destroy(firn_trainer *t);
 FIRN_API firn_plan *firn_trainer_plan(firn_trainer *t); /* the training plan, owned by the trainer */
 FIRN_API firn_optimizer *firn_trainer_optimizer(firn_trainer *t);
-/* firn_plan_report() and the optimizer's and the cache's share; what the cache did so far. */
+/* firn_plan_report() and the optimizer's and the cache's share; what the cache did so far. Errors: as
+ * firn_plan_report(); of firn_trainer_cost(): as firn_plan_cost(). */
 FIRN_API FIRN_MUST_USE firn_status firn_trainer_report(const firn_trainer *t, FILE *out);
 FIRN_API FIRN_MUST_USE firn_status firn_trainer_cost(const firn_trainer *t, firn_cost *now, firn_cost *unfrozen);
 
@@ -101,7 +104,10 @@ typedef struct firn_fit_options {
 
 /* Trains for opt->epochs epochs; the last batch may be smaller. Stopped by the callback it returns FIRN_STOPPED, and
  * the next call with the same data goes on where it stopped. After an error the fit is over: the next call begins anew.
- * Errors    those of forward, backward and step; FIRN_ERR_NUMERIC names epoch and step when the loss is not finite */
+ * Errors    FIRN_ERR_ARGUMENT: no samples or more than 2^32 - 1, an option or event out of range; FIRN_ERR_NAME: an input
+ *           that is needed is not fed, or one is fed twice or not needed, or an event's selector matches nothing;
+ *           FIRN_ERR_STATE: a fit of t is running, or its position was set and is not one of these data; FIRN_ERR_MEMORY;
+ *           those of forward, backward and step; FIRN_ERR_NUMERIC names epoch and step when the loss is not finite */
 FIRN_API FIRN_MUST_USE firn_status firn_fit(firn_trainer *t, const firn_dataset *data, const firn_fit_options *opt);
 
 /* Where a trainer stands: with weights, masks, optimizer state and the best weights, all that a fit needs to go on, bit
@@ -118,21 +124,28 @@ typedef struct firn_trainer_position {
     uint64_t best_epoch, stale;      /* its epoch, zero: none yet; epochs since */
 } firn_trainer_position;
 FIRN_API firn_trainer_position firn_trainer_position_get(const firn_trainer *t);
-/* Errors  FIRN_ERR_ARGUMENT: NULL; that it fits the data is checked by firn_fit(): FIRN_ERR_STATE */
+/* Errors  FIRN_ERR_ARGUMENT: position NULL; FIRN_ERR_STATE: a fit of t is running. That it fits the data is checked by
+ * firn_fit() */
 FIRN_API FIRN_MUST_USE firn_status firn_trainer_position_set(firn_trainer *t, const firn_trainer_position *position);
 
 /* The best weights that early stopping keeps: name, shape and values of the i-th; all zero if there are no more. */
 FIRN_API firn_tensor_info firn_trainer_best_at(const firn_trainer *t, size_t i);
+/* Puts one back; firn_trainer_position_set(), which drops all of them, comes before.
+ * Errors  FIRN_ERR_NAME: no such tensor, or values NULL; FIRN_ERR_SHAPE: count is not the tensor's; FIRN_ERR_MEMORY */
 FIRN_API FIRN_MUST_USE firn_status firn_trainer_best_set(firn_trainer *t, const char *name, const float *values, size_t count);
 
 typedef struct firn_metrics {
     double loss, accuracy; /* accuracy: fraction 0..1, NAN without class labels */
     size_t count;
 } firn_metrics;
+/* Runs loss and output on the samples, in evaluation mode; changes nothing.
+ * Errors  FIRN_ERR_ARGUMENT: out NULL, no samples or more than 2^32 - 1; FIRN_ERR_NAME: as firn_fit(); those of
+ *         firn_plan_create() and firn_plan_forward() */
 FIRN_API FIRN_MUST_USE firn_status firn_evaluate(firn_trainer *t, const firn_dataset *data, firn_metrics *out);
 
 /* Runs output on the samples. out: data->count rows of output's elements a sample. Inputs that output does not need
- * may be left out of the data. */
+ * may be left out of the data.
+ * Errors  FIRN_ERR_ARGUMENT: the trainer has no output, or not a row a sample; else as firn_evaluate() */
 FIRN_API FIRN_MUST_USE firn_status firn_predict(firn_trainer *t, const firn_dataset *data, float *out);
 
 /* Ready-made event lists for a chain of layers, first to last. Each returns the number of events that the list has, and

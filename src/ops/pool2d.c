@@ -43,7 +43,7 @@ static firn_status max_pool2d_shape(firn_op_build *b)
     if (st != FIRN_OK) return st;
     const firn__pool_args v = pool_on(b->in[0].shape, b->attr);
     const int64_t where = firn__vector_where_bytes(&v);
-    if (where == 0) return firn_op_fail(b, FIRN_ERR_SHAPE, "size must not be above 256");
+    if (where == 0) return firn_op_fail(b, FIRN_ERR_ARGUMENT, "size must not be above 256");
     return firn__op_reserve(b, &b->saved_bytes, b->in[0].shape.dim[0], where, 1);
 }
 
