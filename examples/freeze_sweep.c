@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "parts/args.h"
 #include "sweep/chart.h"
 #include "sweep/experiment.h"
 
@@ -47,21 +48,9 @@ typedef struct sweep {
 
 /* ---- command line ---- */
 
-static bool parse_number(const char *text, int most, int *out)
-{
-    char *end;
-    const long value = strtol(text, &end, 10);
-    *out = (int)value;
-    return end != text && *end == '\0' && value >= 1 && value <= most;
-}
-
 static bool parse(int argc, char **argv, options *opt)
 {
-    const struct {
-        const char *name, **text;
-        int *number, most;
-        bool *flag;
-    } known[] = {
+    const known_option known[] = {
         {"--data", .text = &opt->data},
         {"--csv", .text = &opt->csv},
         {"--svg", .text = &opt->svg},
@@ -71,30 +60,7 @@ static bool parse(int argc, char **argv, options *opt)
         {"--quick", .flag = &opt->quick},
         {"--help", .flag = &opt->help},
     };
-    for (int i = 1; i < argc; i++) {
-        size_t k = 0;
-        while (k < sizeof known / sizeof *known && strcmp(argv[i], known[k].name) != 0) k++;
-        if (k == sizeof known / sizeof *known) {
-            fprintf(stderr, "freeze_sweep: unknown option '%s'; try --help\n", argv[i]);
-            return false;
-        }
-        if (known[k].flag) {
-            *known[k].flag = true;
-            continue;
-        }
-        if (++i == argc) {
-            fprintf(stderr, "freeze_sweep: %s needs a value; try --help\n", known[k].name);
-            return false;
-        }
-        if (known[k].text)
-            *known[k].text = argv[i];
-        else if (!parse_number(argv[i], known[k].most, known[k].number)) {
-            fprintf(stderr, "freeze_sweep: %s needs a whole number in 1..%d, not '%s'\n", known[k].name, known[k].most,
-                    argv[i]);
-            return false;
-        }
-    }
-    return true;
+    return args_parse("freeze_sweep", argc, argv, known, sizeof known / sizeof *known);
 }
 
 static void choose_sizes(sweep *s)

@@ -6,6 +6,9 @@
 #include <string.h>
 #include <time.h>
 
+#include "parts/args.h"
+#include "parts/show.h"
+
 static const char usage[] =
     "usage: mnist_transfer [options]\n"
     "Pretrains on one half of the classes, freezes, fine-tunes on the other half.\n"
@@ -59,21 +62,9 @@ typedef struct job {
 
 /* ---- command line ---- */
 
-static bool parse_number(const char *text, int most, int *out)
-{
-    char *end;
-    const long value = strtol(text, &end, 10);
-    *out = (int)value;
-    return end != text && *end == '\0' && value >= 1 && value <= most;
-}
-
 static bool parse(int argc, char **argv, options *opt)
 {
-    const struct {
-        const char *name, **text;
-        int *number, most;
-        bool *flag;
-    } known[] = {
+    const known_option known[] = {
         {"--data", .text = &opt->data},
         {"--freeze", .text = &opt->freeze},
         {"--epochs", .number = &opt->epochs, .most = 1000000},
@@ -84,30 +75,7 @@ static bool parse(int argc, char **argv, options *opt)
         {"--quiet", .flag = &opt->quiet},
         {"--help", .flag = &opt->help},
     };
-    for (int i = 1; i < argc; i++) {
-        size_t k = 0;
-        while (k < sizeof known / sizeof *known && strcmp(argv[i], known[k].name) != 0) k++;
-        if (k == sizeof known / sizeof *known) {
-            fprintf(stderr, "mnist_transfer: unknown option '%s'; try --help\n", argv[i]);
-            return false;
-        }
-        if (known[k].flag) {
-            *known[k].flag = true;
-            continue;
-        }
-        if (++i == argc) {
-            fprintf(stderr, "mnist_transfer: %s needs a value; try --help\n", known[k].name);
-            return false;
-        }
-        if (known[k].text)
-            *known[k].text = argv[i];
-        else if (!parse_number(argv[i], known[k].most, known[k].number)) {
-            fprintf(stderr, "mnist_transfer: %s needs a whole number from 1 to %d, not '%s'\n", known[k].name,
-                    known[k].most, argv[i]);
-            return false;
-        }
-    }
-    return true;
+    return args_parse("mnist_transfer", argc, argv, known, sizeof known / sizeof *known);
 }
 
 /* ---- memory and time ---- */
@@ -276,51 +244,6 @@ static int largest(const float *logits, int count)
     return best;
 }
 
-static void print_confusion(const job *j, const int *predicted)
-{
-    const int first = j->first_half, n = j->classes - first;
-    const firn_dataset *test = &j->test.half[1];
-    printf("confusion (rows: true class, columns: predicted)\n      ");
-    for (int c = 0; c < n; c++) printf("%6d", first + c);
-    for (int r = 0; r < n; r++) {
-        printf("\n%6d", first + r);
-        for (int c = 0; c < n; c++) {
-            int count = 0;
-            for (size_t i = 0; i < test->count; i++) count += j->test.labels.data[test->rows[i]] == r && predicted[i] == c;
-            printf("%6d", count);
-        }
-    }
-    printf("\n\n");
-}
-
-/* A few test images side by side, two rows of pixels a line, with what the network says. The last ones are mistakes. */
-static void draw_some(const job *j, const int *predicted)
-{
-    enum { SHOWN = 3 };
-    static const char shades[] = " .:-=+*#%@";
-    const firn_dataset *test = &j->test.half[1];
-    const int64_t height = j->test.pixels.shape.dim[1], width = j->test.pixels.shape.dim[2];
-    uint32_t shown[SHOWN] = {0};
-    int correct = 0, wrong = SHOWN;
-    for (uint32_t i = 0; i < test->count; i++) {
-        const bool right = j->test.labels.data[test->rows[i]] == predicted[i];
-        if (right && correct < SHOWN - 1 && correct < wrong) shown[correct++] = i;
-        if (!right && wrong > SHOWN - 1) shown[--wrong] = i;
-    }
-    for (int64_t y = 0; y + 1 < height; y += 2) {
-        for (int s = 0; s < SHOWN; s++) {
-            const uint8_t *p = j->test.pixels.data + (test->rows[shown[s]] * height + y) * width;
-            for (int64_t x = 0; x < width; x++) putchar(shades[(p[x] + p[x + width]) * 9 / 510]);
-            putchar(' ');
-        }
-        putchar('\n');
-    }
-    for (int s = 0; s < SHOWN; s++)
-        printf("%d taken for %-*d ", j->first_half + j->test.labels.data[test->rows[shown[s]]], (int)width - 12,
-               j->first_half + predicted[shown[s]]);
-    printf("\n\n");
-}
-
 static firn_status show_predictions(job *j, firn_trainer *trainer)
 {
     const firn_dataset *test = &j->test.half[1];
@@ -331,8 +254,9 @@ static firn_status show_predictions(job *j, firn_trainer *trainer)
         logits && predicted ? firn_predict(trainer, test, logits) : firn_fail(j->ctx, FIRN_ERR_MEMORY, "out of memory");
     if (st == FIRN_OK) {
         for (size_t i = 0; i < test->count; i++) predicted[i] = largest(logits + i * (size_t)n, n);
-        if (!j->opt.quiet) draw_some(j, predicted);
-        print_confusion(j, predicted);
+        const answers a = {&j->test.pixels, j->test.labels.data, test, predicted, j->first_half, n};
+        if (!j->opt.quiet) show_images(&a);
+        show_confusion(&a);
     }
     free(predicted);
     free(logits);
