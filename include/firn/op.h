@@ -60,8 +60,8 @@ typedef struct firn_op_run { /* run time; nothing here may be kept after return 
                                 * gradient that is wanted does not read it */
     const void *attr;
     void *saved, *scratch, *prepared; /* saved is NULL in forward if no wanted gradient reads it. 64-byte aligned */
-    bool training;
-    unsigned frozen;                 /* as in firn_op_build */
+    bool training;                   /* an operator that updates a state does so in training only ... */
+    unsigned frozen;                 /* ... and if its bit is not set here: bits as in firn_op_build */
     unsigned want;                   /* bit i: the gradient of input i is wanted */
     uint64_t rng_key;                /* f(seed, step, node): same bits for any thread count */
     const firn_view *dout;           /* backward only: gradient of out */

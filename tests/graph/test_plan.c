@@ -1,4 +1,5 @@
 /* Plans: memory, masks, slices and features. The nets here are small, so that every mask can be tried. */
+#include <firn/op.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -605,6 +606,53 @@ static void features_of_another_mask_are_not_packed(void **state)
     finish(&n);
 }
 
+/* An operator of a user's that counts the batches it has seen in a state. */
+static firn_status counting_shape(firn_op_build *b)
+{
+    *b->out = b->in[0];
+    return FIRN_OK;
+}
+
+static void counting_forward(const firn_op_run *r)
+{
+    const size_t count = (size_t)firn_shape_count(r->out->shape);
+    memcpy(r->out->data, r->in[0].data, count * sizeof(float));
+    if (r->training && !(r->frozen >> 1 & 1)) ++*(float *)r->in[1].data;
+}
+
+static const firn_op counting_op = {.name = "counting",
+                                    .n_in = 2,
+                                    .no_grad = 1 << 1,
+                                    .traits = FIRN_OP_BATCHMIX,
+                                    .shape = counting_shape,
+                                    .forward = counting_forward};
+
+static void an_operator_of_a_user_sees_mode_and_mask(void **state)
+{
+    (void)state;
+    firn_ctx *ctx = test_ctx(NULL, 1, NULL);
+    firn_model *m = firn_model_create(ctx);
+    firn_tensor *x = firn_input(m, "x", FIRN_F32, FIRN_SHAPE(FIRN_BATCH, 2));
+    firn_tensor *seen = firn_state(m, "seen", FIRN_SCALAR, (firn_init){.kind = FIRN_INIT_ZERO});
+    firn_tensor *loss = firn_mse(firn_apply(&counting_op, (firn_tensor *[]){x, seen}, NULL), x);
+    const firn_feed feed = {"x", (float[]){1, 2}};
+    static const struct {
+        firn_mode mode;
+        bool frozen;
+        float sum;
+    } runs[] = {{FIRN_TRAIN, false, 1}, {FIRN_TRAIN, true, 1}, {FIRN_EVAL, false, 1}, {FIRN_TRAIN, false, 2}};
+    for (size_t i = 0; i < sizeof runs / sizeof *runs; i++) {
+        firn_plan *plan;
+        assert_ok(ctx, firn_plan_create(&plan, loss, &(firn_plan_options){.mode = runs[i].mode, .batch = 1}));
+        assert_ok(ctx, (runs[i].frozen ? firn_freeze : firn_unfreeze)(m, "seen", NULL));
+        assert_ok(ctx, firn_plan_forward(plan, &feed, 1, 1));
+        assert_ok(ctx, firn_verify_frozen(m));
+        assert_close(*firn_data(seen), runs[i].sum, 0, 0);
+        firn_plan_destroy(plan);
+    }
+    firn_ctx_destroy(ctx);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -630,6 +678,7 @@ int main(void)
         cmocka_unit_test(feeds_are_checked_before_anything_runs),
         cmocka_unit_test(a_refused_forward_leaves_nothing_to_read_or_to_go_back_through),
         cmocka_unit_test(features_of_another_mask_are_not_packed),
+        cmocka_unit_test(an_operator_of_a_user_sees_mode_and_mask),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
