@@ -46,6 +46,8 @@ typedef enum firn_status {
         FIRN__STATUS_FORCE_INT = 0x7fffffff
 } firn_status;
 
+/* Every function marked FIRN_MUST_USE gives FIRN_ERR_ARGUMENT where the object that it works on is NULL: there is no context
+ * then to keep a message. The lists of errors in these headers do not repeat it. */
 FIRN_API const char *firn_status_name(firn_status st); /* "ERR_SHAPE"; "?" for an unknown value; never NULL */
 FIRN_API const char *firn_status_text(firn_status st); /* never NULL */
 
@@ -80,8 +82,8 @@ typedef struct firn_ctx_options {
  * Owner   the caller; ends with firn_ctx_destroy() */
 FIRN_API FIRN_MUST_USE firn_status firn_ctx_create(firn_ctx **out, const firn_ctx_options *opt);
 
-/* Frees the context and the models it owns. Plans, optimizers, trainers and datasets must be destroyed before.
- * NULL does nothing. */
+/* Frees the context and the models it owns. Plans, optimizers and trainers must be destroyed before. NULL does
+ * nothing. */
 FIRN_API void firn_ctx_destroy(firn_ctx *ctx);
 
 FIRN_API int firn_ctx_threads(const firn_ctx *ctx);     /* 0 for NULL */

@@ -46,27 +46,30 @@ FIRN_API firn_tensor *firn_param(firn_model *m, const char *name, firn_shape sha
 /* The same for a tensor that a rule of its operator updates, never a gradient (running statistics). */
 FIRN_API firn_tensor *firn_state(firn_model *m, const char *name, firn_shape shape, firn_init init);
 
-/* A second full name for a tensor (tied weights under PyTorch's two names). It shares storage, so the frozen bit. */
+/* A second full name for a tensor (tied weights under PyTorch's two names). It shares storage, so the frozen bit.
+ * Errors  FIRN_ERR_ARGUMENT: the name is not valid, or t is not a parameter or state of m; FIRN_ERR_NAME: the name is
+ *         another tensor's; FIRN_ERR_STATE: the scope around it could not be opened; FIRN_ERR_MEMORY */
 FIRN_API FIRN_MUST_USE firn_status firn_alias(firn_model *m, const char *name, firn_tensor *t);
 
 FIRN_API void firn_scope_push(firn_model *m, const char *name); /* prefixes the names that follow with "name." */
 FIRN_API void firn_scope_pop(firn_model *m);
 
 /* ---- freezing ----
- * A selector is a comma list of dotted patterns: '*' is any run of characters, '?' one character, a leading '!' takes
- * away what the terms before it selected; a pattern that matches a layer's name takes everything below it, so "conv1"
- * never matches conv10. A list that begins with '!' starts from everything.
+ * A selector is a comma list of dotted patterns: '*' is any run of characters, '?' one character but no dot, a leading
+ * '!' takes away what the terms before it selected; a pattern that matches a layer's name takes everything below it, so
+ * "conv1" never matches conv10. A list that begins with '!' starts from everything. Blanks around a term do not count.
  *
  * All calls are idempotent and all-or-nothing. They take effect with the next step; plans re-plan by themselves.
  *   count     receives the number of tensors selected; may be NULL
  * Errors      FIRN_ERR_NAME: a positive term matches nothing; FIRN_ERR_ARGUMENT: NULL or malformed selector;
- *             FIRN_ERR_STATE: between forward and backward of a training plan, or inside gradient accumulation */
+ *             FIRN_ERR_STATE: between forward and backward of a training plan, or inside gradient accumulation;
+ *             FIRN_ERR_MEMORY */
 FIRN_API FIRN_MUST_USE firn_status firn_freeze(firn_model *m, const char *selector, size_t *count);
 FIRN_API FIRN_MUST_USE firn_status firn_unfreeze(firn_model *m, const char *selector, size_t *count);
 /* Freezes what is selected and unfreezes all the rest, dropout included. */
 FIRN_API FIRN_MUST_USE firn_status firn_freeze_only(firn_model *m, const char *selector, size_t *count);
-/* Freezes every tensor declared before the first tensor of `layer` and unfreezes the rest, and dropout outside of the
- * layers that are then frozen; count: the frozen tensors. */
+/* Freezes every tensor declared before the first tensor of `layer`, one name without wildcards, and unfreezes the rest,
+ * and dropout outside of the layers that are then frozen; count: the frozen tensors. */
 FIRN_API FIRN_MUST_USE firn_status firn_freeze_to(firn_model *m, const char *layer, size_t *count);
 /* firn_freeze(), and also turns off dropout inside the selected layers, until they are unfrozen. Here, in firn_unfreeze()
  * and in firn_select() a term may also match dropout alone, which has no tensors and does not count in `count`. */
@@ -74,10 +77,12 @@ FIRN_API FIRN_MUST_USE firn_status firn_freeze_eval(firn_model *m, const char *s
 
 /* What a selector selects; changes nothing.
  *   selected  NULL, or firn_tensor_count() entries, one for each firn_tensor_at()
- * Errors      FIRN_ERR_NAME, FIRN_ERR_ARGUMENT as above */
+ * Errors      FIRN_ERR_NAME, FIRN_ERR_ARGUMENT, FIRN_ERR_MEMORY as above */
 FIRN_API FIRN_MUST_USE firn_status firn_select(const firn_model *m, const char *selector, bool *selected, size_t *count);
 
-/* Saves the mask on a stack; brings the saved one back. At most FIRN_MAX_MASKS deep. */
+/* Saves the mask on a stack; brings the saved one back. At most FIRN_MAX_MASKS deep.
+ * Errors  push: FIRN_ERR_STATE: so many are saved already; FIRN_ERR_MEMORY
+ *         pop:  FIRN_ERR_STATE: none is saved, or as for the freeze calls */
 #define FIRN_MAX_MASKS 16
 FIRN_API FIRN_MUST_USE firn_status firn_mask_push(firn_model *m);
 FIRN_API FIRN_MUST_USE firn_status firn_mask_pop(firn_model *m);
@@ -103,7 +108,8 @@ FIRN_API const float *firn_data(const firn_tensor *t); /* of a named tensor, els
 /* Replaces the values of a named tensor, frozen or not (frozen means "not trained", FREEZE F2). Caches and packed
  * weights that stand on them are dropped by themselves, and the hash of a frozen tensor is taken anew.
  *   values  `count` floats, PyTorch's layout
- * Errors    FIRN_ERR_NAME; FIRN_ERR_SHAPE: count is not the tensor's; FIRN_ERR_STATE: between forward and backward */
+ * Errors    FIRN_ERR_NAME; FIRN_ERR_ARGUMENT: values NULL; FIRN_ERR_SHAPE: count is not the tensor's; FIRN_ERR_STATE: as
+ *           for the freeze calls */
 FIRN_API FIRN_MUST_USE firn_status firn_write(firn_model *m, const char *name, const float *values, size_t count);
 
 FIRN_C_END

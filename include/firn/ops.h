@@ -1,6 +1,12 @@
 /* ops.h: operators. Each records one node and returns its output; NULL in gives NULL out, the first cause stays in
  * firn_message(). All inputs of one call belong to one model, which owns the output. One file per operator in
- * src/ops/, one row each in src/ops/ops.def. Formulas and names are PyTorch's (torch.nn.functional) unless noted. */
+ * src/ops/, one row each in src/ops/ops.def. Formulas and names are PyTorch's (torch.nn.functional) unless noted.
+ *
+ * Errors, of all of them: NULL, and in firn_last_error() FIRN_ERR_DTYPE: elements of another type than stands below;
+ * FIRN_ERR_SHAPE: shapes that do not fit each other or an attribute; FIRN_ERR_ARGUMENT: an attribute out of range, inputs
+ * of two models, or an image [N, C, H, W] that is a named tensor and not a computed value (a convolution's weight: the
+ * other way round); FIRN_ERR_STATE: a mask that the operator cannot work under (batch norm); FIRN_ERR_MEMORY. What fits
+ * but for a plan's batch or mask, firn_plan_create() refuses. */
 #ifndef FIRN_OPS_H
 #define FIRN_OPS_H
 #include "tensor.h"
@@ -46,7 +52,8 @@ FIRN_API firn_tensor *firn_conv2d(firn_tensor *x, firn_tensor *w, firn_tensor *b
  *           with C rounded up to 8; else 1 or 2 bytes) */
 FIRN_API firn_tensor *firn_max_pool2d(firn_tensor *x, int size, int stride);
 
-/* Mean of each window; arguments and shape as firn_max_pool2d. Grad: dx = dy / (size*size), reads nothing. */
+/* Mean of each window; x, stride and shape as firn_max_pool2d, size any from 1 on. Grad: dx = dy / (size*size), reads
+ * nothing. */
 FIRN_API firn_tensor *firn_avg_pool2d(firn_tensor *x, int size, int stride);
 
 /* Mean over H and W: [N, C, H, W] gives [N, C]. Grad: dx = dy / (H*W), reads nothing. */

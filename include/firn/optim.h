@@ -38,26 +38,31 @@ FIRN_API firn_optim firn_rmsprop(float lr);
 
 typedef struct firn_optimizer firn_optimizer;
 
-/* Errors: FIRN_ERR_ARGUMENT names the field out of range. Owner: the caller. State is allocated when a parameter is
- * first stepped, and released at the first step after it was frozen. */
+/* how NULL: SGD, lr 0.01. State is allocated when a parameter is first stepped, and released at the first step after it
+ * was frozen.
+ * Errors  FIRN_ERR_ARGUMENT: out NULL, or a field of how out of range, which is named; FIRN_ERR_MEMORY
+ * Owner   the caller; firn_optimizer_destroy() */
 FIRN_API FIRN_MUST_USE firn_status firn_optimizer_create(firn_optimizer **out, firn_model *m, const firn_optim *how);
 FIRN_API void firn_optimizer_destroy(firn_optimizer *o);
 
 /* Learning-rate multiplier of the selected parameters (discriminative rates); later calls win.
- * Errors: as firn_freeze(); FIRN_ERR_ARGUMENT: not above zero and finite (zero: "freeze it instead"). */
+ * Errors  as firn_select(); FIRN_ERR_ARGUMENT: not above zero and finite (zero: "freeze it instead") */
 FIRN_API FIRN_MUST_USE firn_status firn_optimizer_set_rate(firn_optimizer *o, const char *selector, float multiplier);
 FIRN_API float firn_optimizer_rate(const firn_optimizer *o, const char *param); /* 1 if never set */
 
 /* Adds the gradients of the plan's last backward to an accumulator, weighted by its rows; the next step uses their
- * mean instead of the plan's own. The mask must not change until that step. */
+ * mean instead of the plan's own. The mask must not change until that step.
+ * Errors  FIRN_ERR_ARGUMENT: a plan of another model; FIRN_ERR_STATE: no backward since its gradients were last used;
+ *         FIRN_ERR_MEMORY: nothing was added */
 FIRN_API FIRN_MUST_USE firn_status firn_optimizer_accumulate(firn_optimizer *o, firn_plan *plan);
 /* Drops what was accumulated, so that the mask may change again. */
 FIRN_API void firn_optimizer_forget(firn_optimizer *o);
 
 /* Applies the gradients of the plan's last backward (or the accumulated ones) to the unfrozen parameters.
  *   lr_scale  factor of the schedule, at least 0
- * Errors      FIRN_ERR_STATE: no backward since the last step; FIRN_ERR_NUMERIC: a gradient is not finite, and nothing
- *             has changed; FIRN_ERR_MEMORY: state could not be allocated, and nothing has changed */
+ * Errors      FIRN_ERR_ARGUMENT: a plan of another model, lr_scale out of range; FIRN_ERR_STATE: no backward since the last
+ *             step; FIRN_ERR_NUMERIC: a gradient is not finite; FIRN_ERR_MEMORY: state could not be allocated. On any of
+ *             them nothing has changed */
 FIRN_API FIRN_MUST_USE firn_status firn_optimizer_step(firn_optimizer *o, firn_plan *plan, float lr_scale);
 FIRN_API double firn_optimizer_grad_norm(const firn_optimizer *o); /* before clipping, of the last step */
 
@@ -70,6 +75,9 @@ typedef struct firn_optimizer_entry {
 } firn_optimizer_entry;
 FIRN_API size_t firn_optimizer_entries(const firn_optimizer *o);
 FIRN_API firn_optimizer_entry firn_optimizer_entry_at(const firn_optimizer *o, size_t i);
+/* Puts one buffer back, and the parameter's step count; any of the parameter's names will do.
+ * Errors  FIRN_ERR_ARGUMENT: a pointer of entry is NULL; FIRN_ERR_NAME: there is no such parameter, or the kind keeps no
+ *         such buffer; FIRN_ERR_SHAPE: count is not the parameter's; FIRN_ERR_MEMORY */
 FIRN_API FIRN_MUST_USE firn_status firn_optimizer_restore(firn_optimizer *o, const firn_optimizer_entry *entry);
 
 /* Bytes of state that so many trained elements take: with firn_cost.params_trainable, what stepping a plan allocates

@@ -82,13 +82,14 @@ typedef struct firn_cost {
     size_t cache_bytes_per_sample; /* features at the frontier; 0: nothing to cache */
 } firn_cost;
 
-/* With the mask as it is, and with nothing frozen; either may be NULL. Needs no step to have run. */
+/* With the mask as it is, and with nothing frozen; either may be NULL. Needs no step to have run.
+ * Errors  those of planning under that mask: FIRN_ERR_SHAPE, FIRN_ERR_STATE, FIRN_ERR_MEMORY */
 FIRN_API FIRN_MUST_USE firn_status firn_plan_cost(const firn_plan *plan, firn_cost *now, firn_cost *unfrozen);
 
 /* A table: a line a layer (parameters, FLOPs, bytes saved, why a gradient is still computed), the totals beside those
  * of the unfrozen net, and notes on partly frozen layers, on the second names of frozen tensors, which froze with the
  * first, and on masks that leave nothing to train.
- * Errors    FIRN_ERR_ARGUMENT: NULL; FIRN_ERR_IO; those of firn_plan_create() under the mask as it is */
+ * Errors  FIRN_ERR_ARGUMENT: out NULL; FIRN_ERR_IO; as firn_plan_cost() */
 FIRN_API FIRN_MUST_USE firn_status firn_plan_report(const firn_plan *plan, FILE *out);
 
 /* ---- cached features (FREEZE F14) ----
