@@ -1,7 +1,7 @@
 /* layout.h: what a plan will do and where everything lies, computed from graph, mask and batch alone. No values here.
  *
- * Time is counted in slots: 0 feeds the inputs; 1 + i is the forward of item i; n + 1 the end of forward, when outputs
- * and features are read; 2n + 1 - i the backward of item i. A buffer lives from its first slot to its last. */
+ * Time is counted in ticks: 0 feeds the inputs; 1 + i is the forward of item i; n + 1 the end of forward, when outputs
+ * and features are read; 2n + 1 - i the backward of item i. A buffer lives from its first tick to its last. */
 #ifndef FIRN_LAYOUT_H
 #define FIRN_LAYOUT_H
 #include <firn/plan.h>
@@ -13,7 +13,7 @@
 /* Memory that an item needs at some time, in the plan's arena or, with a region, in the arena of each worker. */
 typedef struct firn__buffer {
     size_t bytes; /* of the whole batch; in a region: of a slice */
-    int first, last;
+    int first, last; /* ticks */
     bool saved; /* forward writes it, and backward reads it */
     int region;
     size_t offset;
@@ -34,7 +34,7 @@ typedef struct firn__slot { /* one tensor of the plan */
     bool saved;       /* read in backward */
     int producer;     /* item; FIRN__NONE: an input or a named tensor */
     int readers;      /* forward reads by items */
-    int last_read;    /* slot of the last one, forward or backward */
+    int last_read;    /* tick of the last one, forward or backward */
     int base;         /* the slot whose storage this one shares (views, results in place); else itself */
     int value;        /* base slots: buffer of the value; FIRN__NONE: named, or never in memory */
     int grad;         /* buffer of the gradient of a value */
@@ -117,11 +117,11 @@ void firn__layout_fuse(firn__layout *l);
 firn_status firn__layout_regions(firn__layout *l);
 firn_status firn__layout_memory(firn__layout *l); /* buffers, their lives, their offsets */
 
-/* Of the last pass. A new buffer that lives in slots first..last of the plan's arena (its index, or FIRN__NONE if memory
+/* Of the last pass. A new buffer that lives in ticks first..last of the plan's arena (its index, or FIRN__NONE if memory
  * is out); a longer life for one; the memory of regions; offsets for the buffers of one region (FIRN__NONE: of the plan). */
 #define FIRN__BUFFER_ALIGN 64
 int firn__layout_buffer(firn__layout *l, size_t bytes, int first, int last);
-void firn__layout_extend(firn__layout *l, int buffer, int slot);
+void firn__layout_extend(firn__layout *l, int buffer, int tick);
 firn_status firn__layout_region_memory(firn__layout *l);
 firn_status firn__layout_place(firn__layout *l, int region, size_t *total);
 
@@ -131,10 +131,10 @@ void *firn__layout_alloc(firn__layout *l, size_t count, size_t size);
 /* The operator's view of an item at the given number of rows; views: FIRN_OP_MAX_IN + 1 entries for it to point to. */
 firn_op_build firn__item_build(const firn__layout *l, const firn__item *item, int rows, firn_view *views);
 
-static inline int firn__forward_slot(int item) { return 1 + item; }
-static inline int firn__end_slot(const firn__layout *l) { return l->n_items + 1; }
-static inline int firn__backward_slot(const firn__layout *l, int item) { return 2 * l->n_items + 1 - item; }
-static inline int firn__last_slot(const firn__layout *l) { return 2 * l->n_items + 1; }
+static inline int firn__forward_tick(int item) { return 1 + item; }
+static inline int firn__end_tick(const firn__layout *l) { return l->n_items + 1; }
+static inline int firn__backward_tick(const firn__layout *l, int item) { return 2 * l->n_items + 1 - item; }
+static inline int firn__last_tick(const firn__layout *l) { return 2 * l->n_items + 1; }
 /* The item in whose step this one's result is written. */
 static inline int firn__writer(const firn__layout *l, int item) { return l->items[item].leader >= 0 ? l->items[item].leader : item; }
 static inline bool firn__slot_frozen(const firn__layout *l, const firn__slot *s) { return s->tensor->frozen && !l->thawed; }

@@ -23,11 +23,11 @@ int firn__layout_buffer(firn__layout *l, size_t bytes, int first, int last)
     return l->n_buffers++;
 }
 
-void firn__layout_extend(firn__layout *l, int buffer, int slot)
+void firn__layout_extend(firn__layout *l, int buffer, int tick)
 {
     firn__buffer *b = &l->buffers[buffer];
-    if (slot > b->last) b->last = slot;
-    if (slot < b->first) b->first = slot;
+    if (tick > b->last) b->last = tick;
+    if (tick < b->first) b->first = tick;
 }
 
 /* ---- values ---- */
@@ -40,7 +40,7 @@ static void note_read(firn__layout *l, int slot, int when)
 static void note_backward_read(firn__layout *l, int slot, int item)
 {
     if (slot < 0) return;
-    note_read(l, slot, firn__backward_slot(l, item));
+    note_read(l, slot, firn__backward_tick(l, item));
     l->slots[slot].saved = true;
 }
 
@@ -48,13 +48,13 @@ static void find_last_reads(firn__layout *l)
 {
     for (int i = 0; i < l->n_slots; i++) {
         const firn__slot *s = &l->slots[i];
-        if (s->held) note_read(l, i, firn__end_slot(l));
-        if (s->output) note_read(l, i, l->options.mode == FIRN_TRAIN ? firn__last_slot(l) : firn__end_slot(l));
+        if (s->held) note_read(l, i, firn__end_tick(l));
+        if (s->output) note_read(l, i, l->options.mode == FIRN_TRAIN ? firn__last_tick(l) : firn__end_tick(l));
     }
     for (int i = 0; i < l->n_items; i++) {
         const firn__item *item = &l->items[i];
         for (int k = 0; k < item->op->n_in; k++) {
-            note_read(l, item->in[k], firn__forward_slot(i));
+            note_read(l, item->in[k], firn__forward_tick(i));
             if (item->keep & FIRN_READS_IN(k)) note_backward_read(l, item->in[k], i);
         }
         if (item->keep & FIRN_READS_OUT) note_backward_read(l, item->out, i);
@@ -69,7 +69,7 @@ static bool in_place(const firn__layout *l, int i)
     const firn__slot *in = &l->slots[item->in[0]], *base = &l->slots[in->base];
     for (int k = 1; k < item->op->n_in; k++)
         if (item->in[k] >= 0 && l->slots[item->in[k]].base == in->base) return false;
-    return !firn__is_named(base->tensor) && in->bytes == l->slots[item->out].bytes && base->last_read <= firn__forward_slot(i);
+    return !firn__is_named(base->tensor) && in->bytes == l->slots[item->out].bytes && base->last_read <= firn__forward_tick(i);
 }
 
 /* Is the item's result only ever in registers, on the way to the epilogue's last step? */
@@ -98,7 +98,7 @@ static firn_status add_values(firn__layout *l)
     for (int i = 0; i < l->n_slots; i++) {
         firn__slot *s = &l->slots[i];
         if (s->base != i || firn__is_named(s->tensor) || (s->producer >= 0 && fused_away(l, s->producer))) continue;
-        const int first = s->producer < 0 || s->held ? 0 : firn__forward_slot(firn__writer(l, s->producer));
+        const int first = s->producer < 0 || s->held ? 0 : firn__forward_tick(firn__writer(l, s->producer));
         s->value = firn__layout_buffer(l, s->bytes, first, s->last_read);
         if (s->value < 0) return FIRN_ERR_MEMORY;
         l->buffers[s->value].saved = s->saved;
@@ -108,7 +108,7 @@ static firn_status add_values(firn__layout *l)
         const int base = l->slots[s->base].value;
         if (s->held && base >= 0) firn__layout_extend(l, base, 0); /* a view at the frontier: filled before forward starts */
         if (!s->output || s->whole != SIZE_MAX || !firn__is_turned(s->shape)) continue;
-        s->copy = firn__layout_buffer(l, s->bytes, firn__end_slot(l), s->last_read);
+        s->copy = firn__layout_buffer(l, s->bytes, firn__end_tick(l), s->last_read);
         if (s->copy < 0) return FIRN_ERR_MEMORY;
     }
     return FIRN_OK;
@@ -152,11 +152,11 @@ static firn_status add_gradients(firn__layout *l)
 {
     firn__slot *root = &l->slots[l->slot_of[l->root->index]];
     if (!l->trainable) return FIRN_OK;
-    root->grad = firn__layout_buffer(l, root->bytes, firn__end_slot(l), firn__end_slot(l));
+    root->grad = firn__layout_buffer(l, root->bytes, firn__end_tick(l), firn__end_tick(l));
     if (root->grad < 0) return FIRN_ERR_MEMORY;
     for (int i = l->n_items - 1; i >= 0; i--) {
         firn__item *item = &l->items[i];
-        const int now = firn__backward_slot(l, i);
+        const int now = firn__backward_tick(l, i);
         if (item->want == 0) continue;
         firn__layout_extend(l, l->slots[item->out].grad, now);
         for (int k = 0; k < item->op->n_in; k++) {
@@ -176,9 +176,9 @@ static firn_status add_working_memory(firn__layout *l)
 {
     for (int i = 0; i < l->n_items; i++) {
         firn__item *item = &l->items[i];
-        const int forward = firn__forward_slot(i), backward = firn__backward_slot(l, i);
+        const int forward = firn__forward_tick(i), backward = firn__backward_tick(l, i);
         if (item->saved_bytes > 0) {
-            item->saved = firn__layout_buffer(l, item->saved_bytes, firn__forward_slot(firn__writer(l, i)), backward);
+            item->saved = firn__layout_buffer(l, item->saved_bytes, firn__forward_tick(firn__writer(l, i)), backward);
             if (item->saved < 0) return FIRN_ERR_MEMORY;
             l->buffers[item->saved].saved = true;
         }
@@ -201,7 +201,7 @@ static firn_status add_working_memory(firn__layout *l)
 
 static void measure(firn__layout *l)
 {
-    for (int now = 0; now <= firn__last_slot(l); now++) {
+    for (int now = 0; now <= firn__last_tick(l); now++) {
         size_t alive = 0;
         for (int i = 0; i < l->n_buffers; i++) {
             const firn__buffer *b = &l->buffers[i];

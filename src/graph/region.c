@@ -126,17 +126,17 @@ static firn_status size_region(firn__layout *l, int index)
         return firn__no_memory(l->ctx);
     r->scratch_bytes = r->worker_bytes - values; /* it lies at the end */
     if (bytes == 0) return FIRN_OK;
-    r->buffer = firn__layout_buffer(l, bytes, firn__forward_slot(r->first), firn__forward_slot(r->last));
+    r->buffer = firn__layout_buffer(l, bytes, firn__forward_tick(r->first), firn__forward_tick(r->last));
     return r->buffer < 0 ? FIRN_ERR_MEMORY : FIRN_OK;
 }
 
-/* All steps of a region run as one: what touches one of its slots lives through all of them. */
+/* All steps of a region run as one: what touches one of its ticks lives through all of them. */
 static void stretch_over_regions(firn__layout *l)
 {
     for (int i = 0; i < l->n_buffers; i++) {
         if (l->buffers[i].region >= 0) continue;
         for (int j = 0; j < l->n_regions; j++) {
-            const int first = firn__forward_slot(l->regions[j].first), last = firn__forward_slot(l->regions[j].last);
+            const int first = firn__forward_tick(l->regions[j].first), last = firn__forward_tick(l->regions[j].last);
             if (l->buffers[i].last < first || l->buffers[i].first > last) continue;
             firn__layout_extend(l, i, first);
             firn__layout_extend(l, i, last);

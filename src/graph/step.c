@@ -99,7 +99,7 @@ static firn_status check_values(const firn_plan *plan, bool tail)
 /* ---- forward ---- */
 
 /* features: NULL, or one packed sample a row, which then stands for all below the frontier. */
-static firn_status forward(firn_plan *plan, const char *what, const void *const *features, const firn_feed *feeds, size_t n_feeds, int rows)
+static firn_status forward_rows(firn_plan *plan, const char *what, const void *const *features, const firn_feed *feeds, size_t n_feeds, int rows)
 {
     const bool tail = features != NULL;
     if (rows < 1 || rows > plan->options.batch)
@@ -133,7 +133,7 @@ static firn_status forward(firn_plan *plan, const char *what, const void *const 
 
 firn_status firn_plan_forward(firn_plan *plan, const firn_feed *feeds, size_t n_feeds, int rows)
 {
-    return plan ? forward(plan, "firn_plan_forward", NULL, feeds, n_feeds, rows) : FIRN_ERR_ARGUMENT;
+    return plan ? forward_rows(plan, "firn_plan_forward", NULL, feeds, n_feeds, rows) : FIRN_ERR_ARGUMENT;
 }
 
 firn_status firn_plan_forward_features(firn_plan *plan, const void *const *features, const firn_feed *feeds, size_t n_feeds, int rows)
@@ -144,7 +144,7 @@ firn_status firn_plan_forward_features(firn_plan *plan, const void *const *featu
     if (!plan->options.features) return firn__fail(plan->ctx, FIRN_ERR_STATE, "%s: the plan was made without options.features", what);
     const char *why;
     if (firn_plan_features_bound(plan, &why) == 0) return firn__fail(plan->ctx, FIRN_ERR_STATE, "%s: nothing can be cached: %s", what, why);
-    return forward(plan, what, features, feeds, n_feeds, rows);
+    return forward_rows(plan, what, features, feeds, n_feeds, rows);
 }
 
 static firn_tensor *nth_input(const firn_plan *plan, size_t n, bool tail)

@@ -268,7 +268,7 @@ static firn_status write_values(loading *l)
 
 /* ---- firn_load ---- */
 
-static firn_status check_options(const loading *l, const char *path)
+static firn_status check_load_options(const loading *l, const char *path)
 {
     size_t from;
     const char *to;
@@ -281,7 +281,7 @@ static firn_status check_options(const loading *l, const char *path)
     return firn__model_check_idle(l->m, "firn_load");
 }
 
-static firn_status make_room(loading *l)
+static firn_status make_lists(loading *l)
 {
     firn_ctx *ctx = l->m->ctx;
     const char *renamed = l->how->rename ? l->how->rename : "";
@@ -310,7 +310,7 @@ static firn_status select_tensors(loading *l)
 static firn_status load_opened(loading *l)
 {
     if (!firn__st_read(&l->st, &l->file)) return l->file.status;
-    firn_status st = make_room(l);
+    firn_status st = make_lists(l);
     if (st == FIRN_OK) st = select_tensors(l);
     if (st == FIRN_OK) st = match(l);
     if (st == FIRN_OK) st = check_match(l);
@@ -323,7 +323,7 @@ firn_status firn_load(firn_model *m, const char *path, const firn_load_options *
     if (report != NULL) *report = (firn_load_report){0};
     if (m == NULL) return FIRN_ERR_ARGUMENT;
     loading l = {.m = m, .how = opt ? opt : &(firn_load_options){0}};
-    firn_status st = check_options(&l, path);
+    firn_status st = check_load_options(&l, path);
     if (st != FIRN_OK) return st;
     if (!firn__file_open(&l.file, m->ctx, path)) return l.file.status;
     st = load_opened(&l);

@@ -21,14 +21,14 @@ static const firn_op *dropout_resolve(const firn_op_build *b)
     return !b->training || ((const dropout_attr *)b->attr)->p <= 0 ? &firn__op_dropout_off : NULL;
 }
 
-static void drop(const firn_op_run *r, const firn_view *x, const firn_view *y)
+static void drop_elements(const firn_op_run *r, const firn_view *x, const firn_view *y)
 {
     const firn__dropout_args a = {x->data, y->data, ((const dropout_attr *)r->attr)->p, r->rng_key};
     firn__vector_dropout(firn__op_crew(r), firn_shape_count(x->shape), &a);
 }
 
-static void dropout_forward(const firn_op_run *r) { drop(r, &r->in[0], r->out); }
-static void dropout_backward(const firn_op_run *r) { drop(r, r->dout, &r->din[0]); }
+static void dropout_forward(const firn_op_run *r) { drop_elements(r, &r->in[0], r->out); }
+static void dropout_backward(const firn_op_run *r) { drop_elements(r, r->dout, &r->din[0]); }
 
 const firn_op firn__op_dropout = {
     .name = "dropout",

@@ -46,8 +46,8 @@ static const firn_op *reshape_resolve(const firn_op_build *b)
     return moves ? NULL : &firn__op_reshape_view;
 }
 
-static void turn(const firn_op_run *r, firn_dtype dtype, int64_t samples, int64_t rows, int64_t columns, const void *x,
-                 void *y)
+static void turn_samples(const firn_op_run *r, firn_dtype dtype, int64_t samples, int64_t rows, int64_t columns,
+                         const void *x, void *y)
 {
     const firn__transpose_args a = {rows, columns, dtype, x, y};
     firn__vector_transpose(firn__op_crew(r), samples, &a);
@@ -57,8 +57,8 @@ static void move_elements(const firn_op_run *r, const firn_view *x, const firn_v
 {
     const firn_shape from = x->shape, to = y->shape;
     void *plain = is_image(to) ? is_image(from) ? r->scratch : x->data : y->data;
-    if (is_image(from)) turn(r, x->dtype, from.dim[0], from.dim[2] * from.dim[3], from.dim[1], x->data, plain);
-    if (is_image(to)) turn(r, x->dtype, to.dim[0], to.dim[1], to.dim[2] * to.dim[3], plain, y->data);
+    if (is_image(from)) turn_samples(r, x->dtype, from.dim[0], from.dim[2] * from.dim[3], from.dim[1], x->data, plain);
+    if (is_image(to)) turn_samples(r, x->dtype, to.dim[0], to.dim[1], to.dim[2] * to.dim[3], plain, y->data);
 }
 
 static void reshape_forward(const firn_op_run *r) { move_elements(r, &r->in[0], r->out); }

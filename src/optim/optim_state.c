@@ -10,10 +10,10 @@ bool firn__optim_slots_cover(firn_optimizer *o)
 {
     const size_t need = o->m->n_named;
     if (o->n_slots >= need) return true;
-    firn__slot *wider = firn__resize(o->ctx, o->slots, o->n_slots, need, sizeof *wider);
+    firn__optim_slot *wider = firn__resize(o->ctx, o->slots, o->n_slots, need, sizeof *wider);
     if (wider == NULL) return false;
     for (size_t i = o->n_slots; i < need; i++)
-        wider[i] = (firn__slot){.count = (size_t)firn_shape_count(o->m->named[i]->shape), .rate = 1};
+        wider[i] = (firn__optim_slot){.count = (size_t)firn_shape_count(o->m->named[i]->shape), .rate = 1};
     o->slots = wider;
     o->n_slots = need;
     return true;
@@ -21,7 +21,7 @@ bool firn__optim_slots_cover(firn_optimizer *o)
 
 bool firn__optim_slot_fill(firn_optimizer *o, size_t i)
 {
-    firn__slot *slot = &o->slots[i];
+    firn__optim_slot *slot = &o->slots[i];
     if (slot->state != NULL || o->n_buffers == 0) return true;
     slot->state = firn__alloc(o->ctx, slot->count, (size_t)o->n_buffers * sizeof(float));
     slot->fresh = slot->state != NULL;
@@ -30,23 +30,23 @@ bool firn__optim_slot_fill(firn_optimizer *o, size_t i)
 
 bool firn__optim_slot_sum(firn_optimizer *o, size_t i)
 {
-    firn__slot *slot = &o->slots[i];
+    firn__optim_slot *slot = &o->slots[i];
     if (slot->sum == NULL) slot->sum = firn__alloc(o->ctx, slot->count, sizeof(float));
     return slot->sum != NULL;
 }
 
-void firn__optim_slot_drop(firn_optimizer *o, firn__slot *slot)
+void firn__optim_slot_drop(firn_optimizer *o, firn__optim_slot *slot)
 {
     firn__free(o->ctx, slot->state, slot->count, (size_t)o->n_buffers * sizeof(float));
     slot->state = NULL;
     slot->fresh = false;
 }
 
-void firn__optim_slot_clear(firn_optimizer *o, firn__slot *slot)
+void firn__optim_slot_clear(firn_optimizer *o, firn__optim_slot *slot)
 {
     firn__optim_slot_drop(o, slot);
     firn__free(o->ctx, slot->sum, slot->count, sizeof(float));
-    *slot = (firn__slot){.count = slot->count, .rate = slot->rate};
+    *slot = (firn__optim_slot){.count = slot->count, .rate = slot->rate};
 }
 
 /* ---- rates ---- */
@@ -98,7 +98,7 @@ firn_optimizer_entry firn_optimizer_entry_at(const firn_optimizer *o, size_t i)
 {
     size_t first = 0;
     for (size_t s = 0; o != NULL && s < o->n_slots; s++) {
-        const firn__slot *slot = &o->slots[s];
+        const firn__optim_slot *slot = &o->slots[s];
         if (slot->state == NULL) continue;
         const size_t b = i - first;
         if (b < (size_t)o->n_buffers)
@@ -121,7 +121,7 @@ firn_status firn_optimizer_restore(firn_optimizer *o, const firn_optimizer_entry
     if (i == o->n_slots || b == o->n_buffers)
         return firn_fail(o->ctx, FIRN_ERR_NAME, "firn_optimizer_restore: this optimizer keeps no \"%.80s\" of \"%.200s\"",
                          entry->buffer, entry->param);
-    firn__slot *slot = &o->slots[i];
+    firn__optim_slot *slot = &o->slots[i];
     if (entry->count != slot->count)
         return firn_fail(o->ctx, FIRN_ERR_SHAPE, "firn_optimizer_restore: \"%s\" of \"%s\" has %zu elements, not %zu",
                          entry->buffer, entry->param, slot->count, entry->count);

@@ -62,7 +62,7 @@ static const float *gradient_of(const firn_optimizer *o, const firn_plan *plan, 
 }
 
 /* Norm over all gradients, before anything is divided; FIRN_ERR_NUMERIC names a parameter. */
-static firn_status measure(const firn_optimizer *o, const firn_plan *plan, double *norm)
+static firn_status measure_gradients(const firn_optimizer *o, const firn_plan *plan, double *norm)
 {
     double squares = 0;
     for (size_t i = 0; i < o->n_slots; i++) {
@@ -94,7 +94,7 @@ static firn_status fill_slots(firn_optimizer *o, const firn_plan *plan)
 static void update_tensor(firn_optimizer *o, size_t i, const float *g, double grad_factor, double lr)
 {
     firn_tensor *t = o->m->named[i];
-    firn__slot *slot = &o->slots[i];
+    firn__optim_slot *slot = &o->slots[i];
     slot->fresh = false;
     slot->step++;
     firn__update u = {.w = firn__values(t),
@@ -117,7 +117,7 @@ firn_status firn_optimizer_step(firn_optimizer *o, firn_plan *plan, float lr_sca
                          (double)lr_scale);
     if (o->rows == 0 && !firn__plan_has_grads(plan)) return no_gradient(o, "firn_optimizer_step");
     double norm = 0;
-    st = measure(o, plan, &norm);
+    st = measure_gradients(o, plan, &norm);
     if (st == FIRN_OK) st = fill_slots(o, plan);
     if (st != FIRN_OK) return st;
 
@@ -152,7 +152,7 @@ firn_status firn_optimizer_accumulate(firn_optimizer *o, firn_plan *plan)
     for (size_t i = 0; i < o->n_slots; i++) {
         const float *g = firn__plan_grad(plan, o->m->named[i]);
         if (g == NULL) continue;
-        firn__slot *slot = &o->slots[i];
+        firn__optim_slot *slot = &o->slots[i];
         if (!slot->summed) memset(slot->sum, 0, slot->count * sizeof(float));
         slot->summed = true;
         firn__vector_axpy((firn__crew){o->ctx, -1}, (int64_t)slot->count, &(firn__axpy_args){(float)rows, g, slot->sum});

@@ -8,7 +8,7 @@
 enum { FIRN__OPTIM_MAX_BUFFERS = 2 };
 
 /* What is kept for one parameter. */
-typedef struct firn__slot {
+typedef struct firn__optim_slot {
     float *state; /* the kind's buffers, one after the other; NULL before the first step */
     float *sum;   /* of gradients times rows, for accumulation; NULL before the first time */
     size_t count; /* elements of the parameter */
@@ -16,7 +16,7 @@ typedef struct firn__slot {
     float rate;
     bool fresh;  /* state was made for the step that is being prepared */
     bool summed; /* sum belongs to the step that is being accumulated */
-} firn__slot;
+} firn__optim_slot;
 
 struct firn_optimizer {
     firn_ctx *ctx;
@@ -24,7 +24,7 @@ struct firn_optimizer {
     firn_optim how;
     int n_buffers;
     const char *buffer_names[FIRN__OPTIM_MAX_BUFFERS];
-    firn__slot *slots; /* by a named tensor's index in the model */
+    firn__optim_slot *slots; /* by a named tensor's index in the model */
     size_t n_slots;
     uint64_t rows; /* accumulated since the last step */
     double grad_norm;
@@ -57,7 +57,7 @@ bool firn__optim_slots_cover(firn_optimizer *o);
 /* Gives the i-th slot its state, zeroed, or its sum, not zeroed, if it has none; false if memory is out. */
 bool firn__optim_slot_fill(firn_optimizer *o, size_t i);
 bool firn__optim_slot_sum(firn_optimizer *o, size_t i);
-void firn__optim_slot_drop(firn_optimizer *o, firn__slot *slot);  /* takes back a state that was just filled */
-void firn__optim_slot_clear(firn_optimizer *o, firn__slot *slot); /* back to step 0; the rate stays */
+void firn__optim_slot_drop(firn_optimizer *o, firn__optim_slot *slot);  /* takes back a state that was just filled */
+void firn__optim_slot_clear(firn_optimizer *o, firn__optim_slot *slot); /* back to step 0; the rate stays */
 
 #endif

@@ -66,7 +66,8 @@ static bool plan_needs(const firn_plan *plan, const char *name)
 }
 
 /* Every feed has data, a name that some plan of t knows, and no twin. */
-static firn_status check_feeds(const firn_trainer *t, const firn_plan *plan, const firn_dataset *data, const char *what)
+static firn_status check_data_feeds(const firn_trainer *t, const firn_plan *plan, const firn_dataset *data,
+                                    const char *what)
 {
     for (size_t i = 0; i < data->n_feeds; i++) {
         const firn_feed *feed = &data->feeds[i];
@@ -89,7 +90,7 @@ firn_status firn__data_check(const firn_trainer *t, const firn_plan *plan, const
     if (data->count == 0 || data->count > UINT32_MAX)
         return firn_fail(t->ctx, FIRN_ERR_ARGUMENT, "%s: the data have %zu samples; it must be 1 to 2^32 - 1", what,
                          data->count);
-    const firn_status st = check_feeds(t, plan, data, what);
+    const firn_status st = check_data_feeds(t, plan, data, what);
     if (st != FIRN_OK) return st;
     const firn_tensor *input;
     for (size_t i = 0; (input = firn_plan_input(plan, i)) != NULL; i++) {

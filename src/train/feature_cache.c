@@ -5,8 +5,8 @@
 /* Few and large, and never moved: a new page costs the system more than packing what goes on it. */
 #define CHUNK_BYTES ((size_t)32 << 20)
 
-struct firn__chunk {
-    firn__chunk *next;
+struct firn__cache_chunk {
+    firn__cache_chunk *next;
     size_t bytes, used; /* this header included */
 };
 
@@ -17,7 +17,7 @@ static size_t table_bytes(const firn__cache *c) { return c->count * sizeof *c->f
 void firn__cache_clear(firn__cache *c)
 {
     while (c->chunks != NULL) {
-        firn__chunk *first = c->chunks;
+        firn__cache_chunk *first = c->chunks;
         c->chunks = first->next;
         firn_realloc(c->ctx, first, first->bytes, 0);
     }
@@ -87,7 +87,7 @@ static void over_budget(firn__cache *c, double need)
 /* Room for `bound` bytes at the end of the newest chunk; NULL: the cache has been turned off. */
 static unsigned char *make_room(firn__cache *c, size_t bound)
 {
-    firn__chunk *last = c->chunks;
+    firn__cache_chunk *last = c->chunks;
     if (last != NULL && last->bytes - last->used >= bound) return (unsigned char *)last + last->used;
     const size_t missing = c->count - c->filled, left = budget_left(c), header = sizeof *last;
     size_t bytes = missing < CHUNK_BYTES / bound ? missing * bound + header : CHUNK_BYTES;
@@ -97,12 +97,12 @@ static unsigned char *make_room(firn__cache *c, size_t bound)
         over_budget(c, (double)c->bytes + (double)missing * (double)bound);
         return NULL;
     }
-    firn__chunk *chunk = firn_realloc(c->ctx, NULL, 0, bytes);
+    firn__cache_chunk *chunk = firn_realloc(c->ctx, NULL, 0, bytes);
     if (chunk == NULL) {
         turn_off(c, "memory ran out while it was filled");
         return NULL;
     }
-    *chunk = (firn__chunk){.next = last, .bytes = bytes, .used = header};
+    *chunk = (firn__cache_chunk){.next = last, .bytes = bytes, .used = header};
     c->chunks = chunk;
     c->bytes += bytes;
     return (unsigned char *)chunk + header;

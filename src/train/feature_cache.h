@@ -4,7 +4,7 @@
 #define FIRN_TRAIN_FEATURE_CACHE_H
 #include "batch.h"
 
-typedef struct firn__chunk firn__chunk;
+typedef struct firn__cache_chunk firn__cache_chunk;
 
 struct firn__cache {
     firn_ctx *ctx;
@@ -12,10 +12,10 @@ struct firn__cache {
     uint64_t data_id, version; /* what the features stand on */
     size_t count;              /* samples of the data */
     size_t budget;
-    bool fill;             /* what is missing is worth being kept */
-    bool off;              /* since this version */
-    const void **features; /* by sample; NULL: not yet */
-    firn__chunk *chunks;   /* the newest first */
+    bool fill;                 /* what is missing is worth being kept */
+    bool off;                  /* since this version */
+    const void **features;     /* by sample; NULL: not yet */
+    firn__cache_chunk *chunks; /* the newest first */
     size_t bytes, used, filled;
     uint64_t served, flops_saved, flops_a_sample;
     char why[192]; /* of off */

@@ -23,7 +23,7 @@ static double seconds_now(void)
 
 /* ---- before the first step ---- */
 
-static firn_status check_options(const firn_trainer *t, const firn_fit_options *opt)
+static firn_status check_fit_options(const firn_trainer *t, const firn_fit_options *opt)
 {
     if (opt->epochs < 0 || opt->patience < 0)
         return firn_fail(t->ctx, FIRN_ERR_ARGUMENT, "firn_fit: epochs and patience must not be negative");
@@ -243,7 +243,7 @@ firn_status firn_fit(firn_trainer *t, const firn_dataset *data, const firn_fit_o
     fit_run run = {.t = t, .data = data, .opt = opt ? *opt : (firn_fit_options){0}};
     if (run.opt.epochs == 0) run.opt.epochs = 1;
     firn_status st = firn__data_check(t, t->train.plan, data, "firn_fit");
-    if (st == FIRN_OK) st = check_options(t, &run.opt);
+    if (st == FIRN_OK) st = check_fit_options(t, &run.opt);
     if (st == FIRN_OK && run.opt.validation != NULL) st = firn__evaluate_prepare(t, run.opt.validation, "firn_fit");
     if (st != FIRN_OK) return st;
     run.batches = (data->count - 1) / (uint64_t)t->opt.batch + 1;
