@@ -78,6 +78,7 @@ struct firn_op {
     int n_in;
     unsigned optional; /* bit i: in[i] may be NULL */
     unsigned params;   /* bit i: in[i] must, if of rank 4, be a named tensor in its own order (else: an activation) */
+    unsigned states;   /* bit i: in[i] must be a firn_state(), for forward may write it */
     unsigned no_grad;  /* bit i: in[i] has no gradient though it may be F32 (running statistics): never wanted */
     unsigned fed;      /* bit i: in[i] must be a firn_input(), or a reshape of one that moves nothing: check() sees it */
     unsigned traits;
@@ -104,8 +105,10 @@ struct firn_op {
     firn_status (*check)(const firn_op_run *r);
 };
 
-/* Adds a node. in: op->n_in tensors of one model; attr: op->attr_bytes bytes, NULL: all zero.
- * NULL    if a required input is NULL (silently: the cause is already in firn_message()), or on an error. */
+/* Adds a node. in: op->n_in tensors of one model, of which one is there; attr: op->attr_bytes bytes, NULL: all zero.
+ * NULL    if a required input is NULL, or an optional one while the context holds the error of a tensor that could not be
+ *         built (silently: the cause is already in firn_message()); or on an error: FIRN_ERR_ARGUMENT: op has no name, shape
+ *         or forward, or n_in is not in 1..FIRN_OP_MAX_IN; and as in ops.h. */
 FIRN_API firn_tensor *firn_apply(const firn_op *op, firn_tensor *const *in, const void *attr);
 
 /* Both return st. rule: one clause, "the features of x must equal those of w"; firn puts the operator, the tensors'
@@ -135,6 +138,8 @@ typedef struct firn_op_case {
     float eps, rtol, atol;         /* zero: 1e-2, 2e-3, 2e-4 */
     bool eval;                     /* as in FIRN_EVAL */
 } firn_op_case;
+/* Other errors  FIRN_ERR_ARGUMENT: op or cases NULL, or op is refused as by firn_apply(); FIRN_ERR_DTYPE: the output is not F32;
+ *               those of op->shape(); FIRN_ERR_MEMORY */
 FIRN_API FIRN_MUST_USE firn_status firn_check_op(firn_ctx *ctx, const firn_op *op, const firn_op_case *cases, size_t n_cases);
 
 FIRN_C_END

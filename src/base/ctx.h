@@ -21,6 +21,7 @@ struct firn_ctx {
     firn__pool *pool;
     firn__owned *owned;
     firn_status error;
+    bool unbuilt; /* since it was last cleared, a tensor could not be built: NULL may stand for it */
     char message[1024];
 };
 

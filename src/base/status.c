@@ -38,6 +38,7 @@ void firn_clear_error(firn_ctx *ctx)
 {
     if (ctx == NULL) return;
     ctx->error = FIRN_OK;
+    ctx->unbuilt = false;
     ctx->message[0] = '\0';
 }
 

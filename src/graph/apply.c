@@ -57,13 +57,32 @@ static firn__node *node_create(firn_model *m, const firn_op *op, firn_tensor *co
     return n;
 }
 
-/* The one model of all inputs; NULL if a required input is NULL (its cause is known) or there are two models. */
+/* Of the first input that is there; there is room for one whatever n_in says. */
+static firn_ctx *ctx_of_inputs(const firn_op *op, firn_tensor *const *in)
+{
+    for (int i = 0; i == 0 || (i < op->n_in && i < FIRN_OP_MAX_IN); i++)
+        if (in[i] != NULL) return in[i]->model->ctx;
+    return NULL;
+}
+
+static bool op_usable(const firn_op *op, firn_tensor *const *in)
+{
+    const char *flaw = firn__op_flaw(op);
+    if (flaw != NULL)
+        firn__fail(ctx_of_inputs(op, in), FIRN_ERR_ARGUMENT, "firn_apply: operator \"%s\" %s", op->name ? op->name : "",
+                   flaw);
+    return flaw == NULL;
+}
+
+/* The one model of all inputs; NULL if there are two, or if one is NULL that is required or that may be what could not be
+ * built (the cause is known). */
 static firn_model *model_of_inputs(const firn_op *op, firn_tensor *const *in)
 {
     const firn_tensor *first = NULL;
+    const firn_ctx *ctx = ctx_of_inputs(op, in);
     for (int i = 0; i < op->n_in; i++) {
         if (in[i] == NULL) {
-            if (!(op->optional >> i & 1)) return NULL;
+            if (!(op->optional >> i & 1) || (ctx != NULL && ctx->unbuilt)) return NULL;
             continue;
         }
         if (first == NULL) first = in[i];
@@ -112,6 +131,20 @@ static bool layouts_fit(const firn_op *op, firn_tensor *const *in)
     return true;
 }
 
+/* What forward writes must not be trained, nor be a value that is computed anew. */
+static bool states_fit(const firn_op *op, firn_tensor *const *in)
+{
+    char text[FIRN__SHAPE_TEXT];
+    for (int i = 0; i < op->n_in; i++) {
+        if (in[i] == NULL || !(op->states >> i & 1) || in[i]->kind == FIRN__STATE) continue;
+        firn__fail(in[i]->model->ctx, FIRN_ERR_ARGUMENT,
+                   "%s: input %d, \"%s\" %s, must be a firn_state(), for training writes it", op->name, i, in[i]->name,
+                   firn__shape_text(in[i]->shape, text));
+        return false;
+    }
+    return true;
+}
+
 /* Asks the operator what comes out; false with the reason recorded. */
 static bool infer(firn_model *m, firn__node *n, firn_view *out)
 {
@@ -132,15 +165,16 @@ static bool infer(firn_model *m, firn__node *n, firn_view *out)
     return false;
 }
 
-firn_tensor *firn_apply(const firn_op *op, firn_tensor *const *in, const void *attr)
+/* NULL with the reason in the context. */
+static firn_tensor *record(const firn_op *op, firn_tensor *const *in, const void *attr)
 {
-    if (op == NULL || in == NULL || op->n_in < 1 || op->n_in > FIRN_OP_MAX_IN) return NULL;
+    if (!op_usable(op, in)) return NULL;
     firn_model *m = model_of_inputs(op, in);
     if (m == NULL || m->dead_scopes > 0 || !layouts_fit(op, in) || !fed_inputs_fit(op, in)) return NULL;
     firn__node *n = node_create(m, op, in, attr);
     if (n == NULL) return NULL;
     firn_view out = {0};
-    if (infer(m, n, &out) && FIRN__GROW(m->ctx, m->nodes, m->node_capacity, m->n_nodes))
+    if (states_fit(op, in) && infer(m, n, &out) && FIRN__GROW(m->ctx, m->nodes, m->node_capacity, m->n_nodes))
         n->out = firn__tensor_add(m, FIRN__VALUE, firn__scope_join(m, op->name), out.dtype, out.shape);
     if (n->out == NULL) {
         firn__node_free(m->ctx, n);
@@ -149,4 +183,11 @@ firn_tensor *firn_apply(const firn_op *op, firn_tensor *const *in, const void *a
     n->out->producer = n;
     m->nodes[m->n_nodes++] = n;
     return n->out;
+}
+
+firn_tensor *firn_apply(const firn_op *op, firn_tensor *const *in, const void *attr)
+{
+    if (op == NULL || in == NULL) return NULL;
+    firn_tensor *out = record(op, in, attr);
+    return out ? out : firn__unbuilt(ctx_of_inputs(op, in));
 }

@@ -101,6 +101,13 @@ firn_status firn__init_fill(const firn_model *m, const char *name, firn_shape sh
 /* The name behind the open scope and a dot; allocated, NULL if memory is out. */
 char *firn__scope_join(const firn_model *m, const char *name);
 
+/* What a builder returns for a tensor that could not be built: NULL, which the context remembers with the error. */
+static inline firn_tensor *firn__unbuilt(firn_ctx *ctx)
+{
+    if (ctx != NULL && ctx->error != FIRN_OK) ctx->unbuilt = true;
+    return NULL;
+}
+
 /* Makes a tensor; takes over name, which may be NULL (then the result is NULL). */
 firn_tensor *firn__tensor_add(firn_model *m, firn__tensor_kind kind, char *name, firn_dtype dtype, firn_shape shape);
 void firn__node_free(firn_ctx *ctx, firn__node *n);

@@ -172,8 +172,11 @@ static firn_status check_input(const firn_model *m, const char *name, firn_dtype
 
 firn_tensor *firn_input(firn_model *m, const char *name, firn_dtype dtype, firn_shape shape)
 {
-    if (m == NULL || check_input(m, name, dtype, shape) != FIRN_OK) return NULL;
-    return firn__tensor_add(m, FIRN__INPUT, firn__copy_text(m->ctx, name), dtype, shape);
+    if (m == NULL) return NULL;
+    firn_tensor *t = NULL;
+    if (check_input(m, name, dtype, shape) == FIRN_OK)
+        t = firn__tensor_add(m, FIRN__INPUT, firn__copy_text(m->ctx, name), dtype, shape);
+    return t ? t : firn__unbuilt(m->ctx);
 }
 
 /* The tensor that already has this name, if it may be shared; else NULL with the reason. */
@@ -222,12 +225,13 @@ static firn_tensor *named_add(firn_model *m, const char *what, char *full, firn_
 
 static firn_tensor *declare(firn_model *m, const char *what, const char *name, firn__tensor_kind kind, firn_shape shape, firn_init init)
 {
-    char *full = m && check_name(m, what, name) == FIRN_OK ? firn__scope_join(m, name) : NULL;
-    if (full == NULL) return NULL;
+    if (m == NULL) return NULL;
+    char *full = check_name(m, what, name) == FIRN_OK ? firn__scope_join(m, name) : NULL;
+    if (full == NULL) return firn__unbuilt(m->ctx);
     firn_tensor *known = firn_find(m, full);
     firn_tensor *t = known ? share(known, full, kind, shape) : named_add(m, what, full, kind, shape, init);
     if (known != NULL || t == NULL) firn__free_text(m->ctx, full);
-    return t;
+    return t ? t : firn__unbuilt(m->ctx);
 }
 
 firn_tensor *firn_param(firn_model *m, const char *name, firn_shape shape, firn_init init)

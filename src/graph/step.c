@@ -91,7 +91,11 @@ static firn_status check_values(const firn_plan *plan, bool tail)
                                .names = item->node->in,
                                .worker = -1};
         const firn_status st = item->op->check(&r);
-        if (st != FIRN_OK) return st;
+        if (st != FIRN_OK) /* heard only if check() gave no reason */
+            return firn_op_fail(
+                &(firn_op_build){
+                    .in = b->in, .n_in = item->op->n_in, .ctx = plan->ctx, .op = item->op, .names = item->node->in},
+                st, "the operator refuses what it was fed");
     }
     return FIRN_OK;
 }

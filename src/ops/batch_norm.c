@@ -135,6 +135,7 @@ static void batch_norm_backward(const firn_op_run *r)
 const firn_op firn__op_batch_norm = {
     .name = "batch_norm",
     .n_in = INPUTS,
+    .states = 1 << MEAN | 1 << VAR,
     .no_grad = 1 << MEAN | 1 << VAR,
     .traits = FIRN_OP_INPLACE | FIRN_OP_BATCHMIX,
     .attr_bytes = sizeof(firn_batch_norm_attr),
@@ -204,6 +205,7 @@ static void batch_norm_frozen_backward(const firn_op_run *r)
 const firn_op firn__op_batch_norm_frozen = {
     .name = "batch_norm",
     .n_in = INPUTS,
+    .states = 1 << MEAN | 1 << VAR,
     .no_grad = 1 << MEAN | 1 << VAR,
     .traits = FIRN_OP_INPLACE,
     .attr_bytes = sizeof(firn_batch_norm_attr),

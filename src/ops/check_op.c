@@ -410,6 +410,9 @@ firn_status firn_check_op(firn_ctx *ctx, const firn_op *op, const firn_op_case *
     if (ctx == NULL) return FIRN_ERR_ARGUMENT;
     if (op == NULL || (cases == NULL && n_cases > 0))
         return firn_fail(ctx, FIRN_ERR_ARGUMENT, "firn_check_op: op or cases is NULL");
+    const char *flaw = firn__op_flaw(op);
+    if (flaw != NULL)
+        return firn_fail(ctx, FIRN_ERR_ARGUMENT, "firn_check_op: operator \"%s\" %s", op->name ? op->name : "", flaw);
     firn_status st = FIRN_OK;
     for (size_t k = 0; st == FIRN_OK && k < n_cases; k++) st = check_case(ctx, op, &cases[k], k);
     return st;

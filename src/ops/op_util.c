@@ -10,6 +10,15 @@ int64_t firn__op_per_sample(firn_shape s)
     return firn_shape_count(s);
 }
 
+const char *firn__op_flaw(const firn_op *op)
+{
+    _Static_assert(FIRN_OP_MAX_IN == 6, "the sentence says so");
+    if (op->name == NULL) return "has no name";
+    if (op->n_in < 1 || op->n_in > FIRN_OP_MAX_IN) return "has an n_in that is not in 1..6";
+    if (op->shape == NULL) return "has no shape function";
+    return op->forward == NULL && !(op->traits & FIRN_OP_VIEW) ? "has no forward function and is no view" : NULL;
+}
+
 firn_status firn__op_need_f32(const firn_op_build *b, unsigned inputs)
 {
     for (int i = 0; i < b->n_in; i++)

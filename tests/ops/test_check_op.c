@@ -144,6 +144,21 @@ static void the_checker_accepts_what_is_right_and_names_what_is_wrong(void **sta
     firn_ctx_destroy(ctx);
 }
 
+static void the_checker_refuses_what_is_no_operator(void **state)
+{
+    (void)state;
+    firn_ctx *ctx = test_ctx(NULL, 1, NULL);
+    static const firn_op_case c = {.in = {{2, {2, 2}}}};
+    firn_op op = {.name = "odd", .n_in = FIRN_OP_MAX_IN + 1, .shape = twofold_shape, .forward = twofold_forward};
+    assert_fails(ctx, FIRN_ERR_ARGUMENT, firn_check_op(ctx, &op, &c, 1), "\"odd\" n_in 6");
+    op.n_in = 0;
+    assert_fails(ctx, FIRN_ERR_ARGUMENT, firn_check_op(ctx, &op, &c, 1), "\"odd\" n_in 6");
+    op.n_in = 1;
+    op.forward = NULL;
+    assert_fails(ctx, FIRN_ERR_ARGUMENT, firn_check_op(ctx, &op, &c, 1), "\"odd\" forward");
+    firn_ctx_destroy(ctx);
+}
+
 static void the_checker_survives_every_failed_allocation(void **state)
 {
     (void)state;
@@ -171,6 +186,7 @@ int main(void)
         cmocka_unit_test(gradients_agree_with_differences_on_every_instruction_set),
         cmocka_unit_test(gradients_agree_with_differences_for_every_thread_count),
         cmocka_unit_test(the_checker_accepts_what_is_right_and_names_what_is_wrong),
+        cmocka_unit_test(the_checker_refuses_what_is_no_operator),
         cmocka_unit_test(the_checker_survives_every_failed_allocation),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -170,14 +170,21 @@ static void losses_and_norms_refuse_what_does_not_fit(void **state)
                   "label_smoothing");
     SHAPE_RULE(firn_mse(in.rows, in.floats_of_labels), "mse target equal");
     DTYPE_RULE(firn_mse(in.rows, in.bytes), "mse F32");
+    firn_model *m = firn_tensor_model(in.rows);
     firn_tensor *const six = in.six, *const three = in.three;
-    SHAPE_RULE(firn_batch_norm(in.floats_of_labels, six, six, six, six, NULL), "batch_norm [N, C]");
-    SHAPE_RULE(firn_batch_norm(in.rows, six, three, six, six, NULL), "batch_norm one element channel");
-    SHAPE_RULE(firn_batch_norm(in.image, three, three, three, six, NULL), "batch_norm one element channel");
-    DTYPE_RULE(firn_batch_norm(in.bytes, six, six, six, six, NULL), "batch_norm F32");
-    ARGUMENT_RULE(firn_batch_norm(in.rows, six, six, six, six, &(firn_batch_norm_attr){.eps = -1}), "batch_norm eps");
-    ARGUMENT_RULE(firn_batch_norm(in.rows, six, six, six, six, &(firn_batch_norm_attr){.momentum = 1.5f}),
+    firn_tensor *const mean = firn_state(m, "mean", FIRN_SHAPE(6), (firn_init){0});
+    firn_tensor *const var = firn_state(m, "var", FIRN_SHAPE(6), (firn_init){.kind = FIRN_INIT_ONE});
+    firn_tensor *const third = firn_state(m, "third", FIRN_SHAPE(3), (firn_init){0});
+    SHAPE_RULE(firn_batch_norm(in.floats_of_labels, six, six, mean, var, NULL), "batch_norm [N, C]");
+    SHAPE_RULE(firn_batch_norm(in.rows, six, three, mean, var, NULL), "batch_norm one element channel");
+    SHAPE_RULE(firn_batch_norm(in.image, three, three, third, var, NULL), "batch_norm one element channel");
+    DTYPE_RULE(firn_batch_norm(in.bytes, six, six, mean, var, NULL), "batch_norm F32");
+    ARGUMENT_RULE(firn_batch_norm(in.rows, six, six, mean, var, &(firn_batch_norm_attr){.eps = -1}), "batch_norm eps");
+    ARGUMENT_RULE(firn_batch_norm(in.rows, six, six, mean, var, &(firn_batch_norm_attr){.momentum = 1.5f}),
                   "batch_norm momentum");
+    ARGUMENT_RULE(firn_batch_norm(in.rows, six, six, six, var, NULL), "batch_norm input 3 \"six\" [6] state");
+    ARGUMENT_RULE(firn_batch_norm(in.rows, six, six, mean, six, NULL), "batch_norm input 4 \"six\" [6] state");
+    assert_non_null(firn_batch_norm(in.rows, six, six, mean, var, NULL));
     firn_ctx_destroy(in.ctx);
 }
 
