@@ -53,6 +53,9 @@ FIRN_API FIRN_MUST_USE firn_status firn_alias(firn_model *m, const char *name, f
 
 FIRN_API void firn_scope_push(firn_model *m, const char *name); /* prefixes the names that follow with "name." */
 FIRN_API void firn_scope_pop(firn_model *m);
+/* Instead of a pop, for a layer that fails half-way: takes back all tensors, names and operators that were made since the
+ * push. No plan, optimizer step or saved mask may know of them, and their handles are not valid any more. */
+FIRN_API void firn_scope_undo(firn_model *m);
 
 /* ---- freezing ----
  * A selector is a comma list of dotted patterns: '*' is any run of characters, '?' one character but no dot, a leading

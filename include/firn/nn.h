@@ -1,10 +1,10 @@
 /* nn.h: layers. A layer is a function that opens a scope, declares parameters by PyTorch's names and applies
  * operators; it uses the public API alone. The same name again shares the weights. NULL in gives NULL out.
  *
- * Errors, of all of them: NULL, and in firn_last_error() FIRN_ERR_SHAPE: x has another rank than stands below, or the name
- * has been used with other shapes; FIRN_ERR_ARGUMENT: cfg is NULL where it has a required field, a field of it is out of
- * range, or the name is not valid; FIRN_ERR_NAME: the name has been used for a tensor of another role; and those of the
- * operator (ops.h). */
+ * Errors, of all of them: NULL, nothing of the layer stays declared, and in firn_last_error() FIRN_ERR_SHAPE: x has another
+ * rank than stands below, or the name has been used with other shapes; FIRN_ERR_ARGUMENT: cfg is NULL where it has a required
+ * field, a field of it is out of range, or the name is not valid; FIRN_ERR_NAME: the name has been used for a tensor of
+ * another role; and those of the operator (ops.h). */
 #ifndef FIRN_NN_H
 #define FIRN_NN_H
 #include "model.h"

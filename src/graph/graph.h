@@ -47,6 +47,10 @@ typedef struct firn__mask {
     unsigned char *bits;
 } firn__mask;
 
+typedef struct firn__scope { /* what there was before its push: the length of the text, and all that is in lists */
+    size_t length, n_tensors, n_named, n_names, n_nodes;
+} firn__scope;
+
 struct firn_model {
     firn__owned owned;
     firn_ctx *ctx;
@@ -62,8 +66,8 @@ struct firn_model {
 
     char *scope; /* joined by dots */
     size_t scope_capacity;
-    size_t *scope_lengths; /* of scope before each push */
-    size_t n_scopes, scope_lengths_capacity;
+    firn__scope *scopes; /* the open ones */
+    size_t n_scopes, scopes_capacity;
     size_t dead_scopes; /* pushes that failed and wait for their pop */
 
     uint64_t clock;        /* goes up with every write to a named tensor */

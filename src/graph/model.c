@@ -34,7 +34,7 @@ static void model_destroy(firn_ctx *ctx, firn__owned *self)
     firn__free(ctx, m->named, m->named_capacity, sizeof *m->named);
     firn__free(ctx, m->names, m->name_capacity, sizeof *m->names);
     firn__free(ctx, m->scope, m->scope_capacity, 1);
-    firn__free(ctx, m->scope_lengths, m->scope_lengths_capacity, sizeof *m->scope_lengths);
+    firn__free(ctx, m->scopes, m->scopes_capacity, sizeof *m->scopes);
     firn__free(ctx, m, 1, sizeof *m);
 }
 
@@ -53,7 +53,7 @@ firn_ctx *firn_model_ctx(const firn_model *m) { return m ? m->ctx : NULL; }
 
 /* ---- scopes and names ---- */
 
-/* Room for `need` bytes of scope and one more length. */
+/* Room for `need` bytes of scope and one more entry. */
 static bool reserve_scope(firn_model *m, size_t need)
 {
     if (m->scope_capacity < need) {
@@ -63,7 +63,7 @@ static bool reserve_scope(firn_model *m, size_t need)
         m->scope = wider;
         m->scope_capacity = need * 2;
     }
-    return FIRN__GROW(m->ctx, m->scope_lengths, m->scope_lengths_capacity, m->n_scopes);
+    return FIRN__GROW(m->ctx, m->scopes, m->scopes_capacity, m->n_scopes);
 }
 
 void firn_scope_push(firn_model *m, const char *name)
@@ -79,7 +79,7 @@ void firn_scope_push(firn_model *m, const char *name)
         m->dead_scopes++;
         return;
     }
-    m->scope_lengths[m->n_scopes++] = old;
+    m->scopes[m->n_scopes++] = (firn__scope){old, m->n_tensors, m->n_named, m->n_names, m->n_nodes};
     if (old > 0) m->scope[old] = '.';
     strcpy(m->scope + old + (old > 0), name);
 }
@@ -90,9 +90,22 @@ void firn_scope_pop(firn_model *m)
     if (m->dead_scopes > 0)
         m->dead_scopes--;
     else if (m->n_scopes > 0)
-        m->scope[m->scope_lengths[--m->n_scopes]] = '\0';
+        m->scope[m->scopes[--m->n_scopes].length] = '\0';
     else
         firn__fail(m->ctx, FIRN_ERR_STATE, "firn_scope_pop: no scope is open");
+}
+
+void firn_scope_undo(firn_model *m)
+{
+    if (m == NULL) return;
+    if (m->dead_scopes == 0 && m->n_scopes > 0) {
+        const firn__scope *was = &m->scopes[m->n_scopes - 1];
+        while (m->n_nodes > was->n_nodes) firn__node_free(m->ctx, m->nodes[--m->n_nodes]);
+        while (m->n_names > was->n_names) firn__free_text(m->ctx, m->names[--m->n_names].text);
+        while (m->n_tensors > was->n_tensors) tensor_free(m->ctx, m->tensors[--m->n_tensors]);
+        m->n_named = was->n_named;
+    }
+    firn_scope_pop(m);
 }
 
 static const char *open_scope(const firn_model *m) { return m->n_scopes > 0 ? m->scope : ""; }

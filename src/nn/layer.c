@@ -26,6 +26,15 @@ bool firn__layer_takes(const firn_tensor *x, firn_init_kind kind, const char *la
     return false;
 }
 
+firn_tensor *firn__layer_leave(firn_model *m, firn_tensor *y)
+{
+    if (y != NULL)
+        firn_scope_pop(m);
+    else
+        firn_scope_undo(m);
+    return y;
+}
+
 firn_init firn__layer_bias_init(firn_init_kind weight, double fan_in)
 {
     if (weight != FIRN_INIT_PYTORCH) return (firn_init){.kind = FIRN_INIT_ZERO};

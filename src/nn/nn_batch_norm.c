@@ -18,6 +18,5 @@ firn_tensor *firn_nn_batch_norm(firn_tensor *x, const char *name, const firn_nn_
     firn_tensor *var = firn_state(m, "running_var", channels, one);
     const firn_batch_norm_attr attr = {cfg ? cfg->eps : 0, cfg ? cfg->momentum : 0};
     firn_tensor *y = firn_batch_norm(x, weight, bias, mean, var, &attr);
-    firn_scope_pop(m);
-    return y;
+    return firn__layer_leave(m, y);
 }

@@ -25,6 +25,5 @@ firn_tensor *firn_nn_conv2d(firn_tensor *x, const char *name, const firn_nn_conv
         bias = firn_param(m, "bias", FIRN_SHAPE(cfg->out), firn__layer_bias_init(cfg->init, fan_in));
     const firn_conv2d_attr attr = {cfg->stride, cfg->pad, cfg->dilation, cfg->groups};
     firn_tensor *y = bias != NULL || cfg->no_bias ? firn_conv2d(x, weight, bias, &attr) : NULL;
-    firn_scope_pop(m);
-    return y;
+    return firn__layer_leave(m, y);
 }

@@ -6,6 +6,5 @@ firn_tensor *firn_nn_dropout(firn_tensor *x, const char *name, float p)
     firn_model *m = firn_tensor_model(x);
     firn_scope_push(m, name);
     firn_tensor *y = firn_dropout(x, p);
-    firn_scope_pop(m);
-    return y;
+    return firn__layer_leave(m, y);
 }

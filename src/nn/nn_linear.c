@@ -17,6 +17,5 @@ firn_tensor *firn_nn_linear(firn_tensor *x, const char *name, const firn_nn_line
     if (weight != NULL && !cfg->no_bias)
         bias = firn_param(m, "bias", FIRN_SHAPE(cfg->out), firn__layer_bias_init(cfg->init, (double)s.dim[1]));
     firn_tensor *y = bias != NULL || cfg->no_bias ? firn_linear(x, weight, bias) : NULL;
-    firn_scope_pop(m);
-    return y;
+    return firn__layer_leave(m, y);
 }

@@ -152,6 +152,31 @@ static void layers_nest_in_scopes_and_leave_them(void **state)
     world_close(&w);
 }
 
+/* Of a layer that fails half-way nothing is left, so that the corrected call passes. */
+static void a_refused_layer_leaves_nothing_behind(void **state)
+{
+    (void)state;
+    world w;
+    world_open(&w);
+    firn_tensor *bytes = firn_input(w.m, "bytes", FIRN_U8, FIRN_SHAPE(FIRN_BATCH, 24));
+    firn_nn_conv2d_cfg conv = {.out = 2, .kernel = 12};
+    assert_refused(w.ctx, FIRN_ERR_SHAPE, firn_nn_conv2d(w.image, "c", &conv), "conv2d kernel larger");
+    assert_refused(w.ctx, FIRN_ERR_DTYPE, firn_nn_linear(bytes, "l", &(firn_nn_linear_cfg){.out = 3}), "linear F32");
+    assert_refused(w.ctx, FIRN_ERR_ARGUMENT, firn_nn_batch_norm(w.rows, "n", &(firn_nn_batch_norm_cfg){.eps = -1}), "eps");
+    assert_int_equal(firn_tensor_count(w.m), 0);
+    conv.kernel = 3;
+    assert_non_null(firn_nn_conv2d(w.image, "c", &conv));
+    assert_non_null(firn_nn_linear(w.rows, "l", &(firn_nn_linear_cfg){.out = 3}));
+    assert_non_null(firn_nn_batch_norm(w.rows, "n", NULL));
+    assert_int_equal(firn_tensor_count(w.m), 8);
+    assert_non_null(firn_state(w.m, "half.bias", FIRN_SHAPE(3), (firn_init){0})); /* what was there before stays */
+    assert_refused(w.ctx, FIRN_ERR_NAME, firn_nn_linear(w.rows, "half", &(firn_nn_linear_cfg){.out = 3}),
+                   "half.bias state");
+    assert_null(firn_find(w.m, "half.weight"));
+    assert_non_null(firn_find(w.m, "half.bias"));
+    world_close(&w);
+}
+
 static void mistakes_are_one_clear_sentence(void **state)
 {
     (void)state;
@@ -212,7 +237,8 @@ int main(void)
         cmocka_unit_test(linear_has_torchs_names_shapes_and_ranges), cmocka_unit_test(keras_init_is_glorot_with_zero_bias),
         cmocka_unit_test(conv2d_has_torchs_names_shapes_and_ranges), cmocka_unit_test(batch_norm_starts_as_the_identity),
         cmocka_unit_test(the_same_name_shares_the_weights),          cmocka_unit_test(layers_nest_in_scopes_and_leave_them),
-        cmocka_unit_test(mistakes_are_one_clear_sentence),           cmocka_unit_test(every_failed_allocation_is_an_error),
+        cmocka_unit_test(a_refused_layer_leaves_nothing_behind),     cmocka_unit_test(mistakes_are_one_clear_sentence),
+        cmocka_unit_test(every_failed_allocation_is_an_error),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
