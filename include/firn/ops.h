@@ -80,7 +80,7 @@ FIRN_API firn_tensor *firn_reshape(firn_tensor *x, firn_shape shape);
 FIRN_API firn_tensor *firn_flatten(firn_tensor *x, int axis);
 
 /* In training: zero with probability p, else x / (1 - p) (Srivastava et al. 2014, scaled as in PyTorch). In
- * evaluation, and under firn_freeze_eval() of the scope it was made in: y = x.
+ * evaluation, and under firn_freeze_eval() of the scope it was made in ("*" if it was in none): y = x.
  *   p       0 <= p < 1
  * Grad      dx = dy times the same mask, drawn again from (seed, step, node, element): reads nothing */
 FIRN_API firn_tensor *firn_dropout(firn_tensor *x, float p);

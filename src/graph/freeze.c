@@ -89,7 +89,7 @@ static size_t select_term(const firn_model *m, const firn__term *term, bool with
             matches++;
         }
     for (size_t i = 0; i < m->n_nodes; i++)
-        if (*m->nodes[i]->scope != '\0' && firn__term_matches(term, m->nodes[i]->scope)) {
+        if (firn__term_matches(term, m->nodes[i]->scope)) { /* "*" and the like match what is outside of all layers */
             selected[m->n_named + i] = !term->minus;
             matches += with_nodes && (m->nodes[i]->op->traits & FIRN_OP_RANDOM);
         }
@@ -104,7 +104,7 @@ static firn_status select_all(const firn_model *m, const char *what, const char 
     bool first = true;
     const char *cursor = selector;
     while ((found = firn__term_next(&cursor, &term)) == 1) {
-        if (first && term.minus) memset(selected, 1, mask_size(m));
+        if (first && term.minus && selected != NULL) memset(selected, 1, mask_size(m));
         first = false;
         if (select_term(m, &term, with_nodes, selected) == 0 && !term.minus)
             return firn__fail(m->ctx, FIRN_ERR_NAME, "%s: \"%.*s\" matches no %s of the model", what,

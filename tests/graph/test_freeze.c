@@ -244,6 +244,49 @@ static void the_same_name_is_the_same_tensor(void **state)
     assert_ok(f->ctx, firn_alias(f->m, "embed.weight", w));
 }
 
+/* How many of the 64 that dropout reads it lets through. */
+static int let_through(fixture *f, firn_plan *plan, const firn_tensor *dropped)
+{
+    float x[64];
+    int count = 0;
+    for (int i = 0; i < 64; i++) x[i] = 1;
+    assert_ok(f->ctx, firn_plan_forward(plan, &(firn_feed){"x", x}, 1, 1));
+    firn_plan_forget(plan);
+    for (int i = 0; i < 64; i++) count += firn_plan_value(plan, dropped)[i] > 0;
+    return count;
+}
+
+static void dropout_outside_of_all_layers_is_switched_on_and_off_with_everything(void **state)
+{
+    fixture *f = *state;
+    firn_model *m = firn_model_create(f->ctx);
+    firn_tensor *dropped = firn_dropout(firn_input(m, "x", FIRN_F32, FIRN_SHAPE(FIRN_BATCH, 64)), 0.5f);
+    firn_tensor *y = firn_nn_linear(dropped, "head", &(firn_nn_linear_cfg){.out = 1});
+    const firn_plan_options how = {.mode = FIRN_TRAIN, .batch = 1, .watch = dropped};
+    firn_plan *plan;
+    assert_ok(f->ctx, firn_plan_create(&plan, firn_mse(y, firn_scale(y, 0)), &how));
+    static const char *const off[] = {"!head", "*", "!nothing"}, *const on[] = {"*", "!head", "*,!head"};
+    for (int i = 0; i < 3; i++) {
+        assert_ok(f->ctx, firn_freeze_eval(m, off[i], NULL));
+        assert_ok(f->ctx, firn_unfreeze(m, "head", NULL));
+        assert_int_equal(let_through(f, plan, dropped), 64);
+        assert_ok(f->ctx, firn_unfreeze(m, on[i], NULL));
+        assert_in_range(let_through(f, plan, dropped), 10, 54);
+    }
+    firn_plan_destroy(plan);
+}
+
+static void an_empty_model_has_nothing_to_select(void **state)
+{
+    fixture *f = *state;
+    firn_model *m = firn_model_create(f->ctx);
+    size_t count = 99;
+    assert_ok(f->ctx, firn_select(m, "!x", NULL, &count));
+    assert_int_equal(count, 0);
+    assert_ok(f->ctx, firn_freeze(m, "!x", &count));
+    assert_fails(f->ctx, FIRN_ERR_NAME, firn_freeze(m, "*", NULL), "firn_freeze \"*\" matches no");
+}
+
 static void initial_values_depend_on_seed_and_name_alone(void **state)
 {
     fixture *f = *state;
@@ -292,6 +335,8 @@ int main(void)
         TEST(verify_names_the_first_frozen_tensor_whose_bytes_changed),
         TEST(writing_a_frozen_tensor_is_allowed_and_verified_anew),
         TEST(the_same_name_is_the_same_tensor),
+        TEST(dropout_outside_of_all_layers_is_switched_on_and_off_with_everything),
+        TEST(an_empty_model_has_nothing_to_select),
         TEST(initial_values_depend_on_seed_and_name_alone),
         TEST(scopes_nest_and_survive_a_bad_push),
     };
