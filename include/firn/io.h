@@ -28,7 +28,8 @@ typedef struct firn_load_report {
     size_t missing;    /* selected tensors of the model that the file lacks */
     size_t mismatched; /* selected tensors of the model that have another shape in the file */
     size_t unused;     /* tensors of the file that are neither. Batch norm's num_batches_tracked is understood and not
-                        * counted: firn has no use for it, and firn_save() writes 0 */
+                        * counted: firn has no use for it, and firn_save() writes 0 (unless the model has a tensor of
+                        * that name) */
 } firn_load_report;
 
 /* Replaces the values of named tensors by those of a file, tensor by tensor.
@@ -44,8 +45,8 @@ FIRN_API FIRN_MUST_USE firn_status firn_load(firn_model *m, const char *path, co
                                              firn_load_report *report);
 
 /* Writes all named tensors, under all their names. The file appears at path when it is complete, by rename().
- * Errors      FIRN_ERR_IO: and what was at path is still there; FIRN_ERR_NAME: a name is not UTF-8; FIRN_ERR_ARGUMENT: path
- *             NULL; FIRN_ERR_MEMORY */
+ * Errors      FIRN_ERR_IO: and what was at path is still there; FIRN_ERR_NAME: a name is not UTF-8, or is
+ *             "__metadata__"; FIRN_ERR_ARGUMENT: path NULL; FIRN_ERR_MEMORY */
 FIRN_API FIRN_MUST_USE firn_status firn_save(const firn_model *m, const char *path);
 
 /* Writes what is not frozen, and a hash of the rest, the base. The same errors. */
@@ -68,7 +69,7 @@ typedef struct firn_checkpoint_options {
  * callback. Written as path.tmp, then renamed: at every moment path or path.1 is a whole checkpoint.
  *   opt       may be NULL
  * Errors      FIRN_ERR_IO: the file at path is as it was; FIRN_ERR_STATE: between forward and backward, or inside gradient
- *             accumulation; FIRN_ERR_NAME: a name is not UTF-8; FIRN_ERR_ARGUMENT; FIRN_ERR_MEMORY */
+ *             accumulation; FIRN_ERR_NAME: as firn_save(); FIRN_ERR_ARGUMENT; FIRN_ERR_MEMORY */
 FIRN_API FIRN_MUST_USE firn_status firn_checkpoint_save(const firn_trainer *t, const char *path,
                                                         const firn_checkpoint_options *opt);
 

@@ -48,24 +48,31 @@ static void write_names(firn__writer *w, const firn_model *m, const char *key, b
 void firn__write_frozen(firn__writer *w, const firn_model *m) { write_names(w, m, FIRN__META_FROZEN, is_frozen); }
 void firn__write_states(firn__writer *w, const firn_model *m) { write_names(w, m, FIRN__META_STATES, is_state); }
 
-/* Batch norm counts batches in PyTorch, and a strict load_state_dict() asks for the number. */
+/* Is the last component of a state's name running_mean? prefix: the length of what stands before it, with its dot. */
+static bool is_running_mean(const firn__name *name, size_t *prefix)
+{
+    const char *dot = strrchr(name->text, '.');
+    *prefix = dot ? (size_t)(dot - name->text) + 1 : 0;
+    return name->tensor->kind == FIRN__STATE && strcmp(name->text + *prefix, "running_mean") == 0;
+}
+
+/* Batch norm counts batches in PyTorch, and a strict load_state_dict() asks for the number: 0 unless the model has one. */
 static void write_batch_counts(firn__writer *w, const firn_model *m)
 {
-    static const char mean[] = "running_mean";
-    const size_t ending = sizeof mean - 1;
+    static const char number[] = "num_batches_tracked";
     for (size_t i = 0; i < m->n_names; i++) {
-        const char *name = m->names[i].text;
-        const size_t length = strlen(name);
-        if (m->names[i].tensor->kind != FIRN__STATE || length < ending || strcmp(name + length - ending, mean) != 0)
-            continue;
-        char *prefix = firn__copy_text(m->ctx, name);
-        if (prefix == NULL) {
+        size_t prefix;
+        if (!is_running_mean(&m->names[i], &prefix)) continue;
+        const size_t size = prefix + sizeof number;
+        char *full = firn__alloc(m->ctx, size, 1);
+        if (full == NULL) {
             w->status = FIRN_ERR_MEMORY;
             return;
         }
-        prefix[length - ending] = '\0';
-        firn__writer_number(w, prefix, "num_batches_tracked", 0);
-        firn__free(m->ctx, prefix, length + 1, 1);
+        memcpy(full, m->names[i].text, prefix);
+        memcpy(full + prefix, number, sizeof number);
+        if (firn_find(m, full) == NULL) firn__writer_number(w, "", full, 0);
+        firn__free(m->ctx, full, size, 1);
     }
 }
 

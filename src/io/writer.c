@@ -91,10 +91,16 @@ void firn__writer_checksum(firn__writer *w)
     w->checksum = w->size - sizeof no_checksum; /* its closing quote stands where the NUL does */
 }
 
+static const char metadata_key[] = "__metadata__"; /* of the format itself: no tensor can be called so */
+
 /* One entry; its bytes follow those of the last. */
 static void put_entry(firn__writer *w, const char *prefix, const char *name, const char *type, firn_shape shape,
                       firn__writer_item item, uint64_t bytes)
 {
+    if (w->status == FIRN_OK && *prefix == '\0' && strcmp(name, metadata_key) == 0)
+        w->status =
+            firn__fail(w->ctx, FIRN_ERR_NAME,
+                       "\"%s\" is what files call their own description, so no tensor in a file can have this name", name);
     put_plain(w, w->n_items == 0 ? "},\"" : ",\"");
     put_escaped(w, prefix);
     put_escaped(w, name);

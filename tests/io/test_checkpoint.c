@@ -559,6 +559,9 @@ static void misuse_is_named(void **state)
     assert_ok(r.ctx, firn_plan_forward(firn_trainer_plan(r.t), feeds, 2, BATCH));
     assert_fails(r.ctx, FIRN_ERR_STATE, firn_checkpoint_save(r.t, "firn_cp_misuse", NULL), "between");
     assert_fails(r.ctx, FIRN_ERR_STATE, firn_checkpoint_load(r.t, "firn_cp_misuse", NULL), "between");
+    firn_plan_forget(firn_trainer_plan(r.t));
+    assert_non_null(firn_param(r.m, "__metadata__", FIRN_SCALAR, (firn_init){0}));
+    assert_fails(r.ctx, FIRN_ERR_NAME, firn_checkpoint_save(r.t, "firn_cp_misuse", NULL), "\"__metadata__\" file");
     rig_free(&r);
     remove("firn_cp_misuse");
 }

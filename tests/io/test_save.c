@@ -46,6 +46,45 @@ static void batch_norm_layers_get_the_count_that_pytorch_asks_for(void **state)
     firn_ctx_destroy(ctx);
 }
 
+/* The model's own number, and a state that only ends like one of batch norm's. */
+static void no_name_is_written_twice_and_none_is_made_up(void **state)
+{
+    (void)state;
+    firn_ctx *ctx = test_ctx(NULL, 1, NULL);
+    firn_model *m = firn_model_create(ctx);
+    const float seven = 7;
+    assert_non_null(firn_state(m, "bn.running_mean", FIRN_SHAPE(2), (firn_init){0}));
+    assert_non_null(firn_state(m, "bn.num_batches_tracked", FIRN_SCALAR, (firn_init){0}));
+    assert_non_null(firn_state(m, "ema_running_mean", FIRN_SHAPE(2), (firn_init){0}));
+    assert_ok(ctx, firn_write(m, "bn.num_batches_tracked", &seven, 1));
+    assert_ok(ctx, firn_save(m, path));
+    assert_ok(ctx, firn_write(m, "bn.num_batches_tracked", &(float){0}, 1));
+    firn_load_report report;
+    assert_ok(ctx, firn_load(m, path, NULL, &report));
+    assert_int_equal(report.loaded, 3);
+    assert_int_equal(report.unused, 0);
+    assert_close(*firn_data(firn_find(m, "bn.num_batches_tracked")), 7, 0, 0);
+    remove(path);
+    firn_ctx_destroy(ctx);
+}
+
+static void the_files_own_key_is_no_tensors_name(void **state)
+{
+    (void)state;
+    firn_ctx *ctx = test_ctx(NULL, 1, NULL);
+    firn_model *m = firn_model_create(ctx);
+    assert_non_null(firn_param(m, "__metadata__", FIRN_SHAPE(2), (firn_init){0}));
+    assert_fails(ctx, FIRN_ERR_NAME, firn_save(m, path), "\"__metadata__\" file");
+    assert_fails(ctx, FIRN_ERR_NAME, firn_save_delta(m, path), "\"__metadata__\" file");
+    assert_false(file_exists(path));
+    m = firn_model_create(ctx);
+    assert_non_null(firn_param(m, "a.__metadata__", FIRN_SHAPE(2), (firn_init){0}));
+    assert_ok(ctx, firn_save(m, path));
+    assert_ok(ctx, firn_load(m, path, NULL, NULL));
+    remove(path);
+    firn_ctx_destroy(ctx);
+}
+
 static void an_empty_model_is_a_file_too(void **state)
 {
     (void)state;
@@ -150,6 +189,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(batch_norm_layers_get_the_count_that_pytorch_asks_for),
+        cmocka_unit_test(no_name_is_written_twice_and_none_is_made_up),
+        cmocka_unit_test(the_files_own_key_is_no_tensors_name),
         cmocka_unit_test(an_empty_model_is_a_file_too),
         cmocka_unit_test(a_delta_holds_what_is_not_frozen),
         cmocka_unit_test(a_delta_knows_its_base_by_content),
