@@ -86,8 +86,8 @@ typedef struct firn_cache_stats {
     const char *why_unused;  /* NULL: in use; valid until the next call on t */
 } firn_cache_stats;
 FIRN_API firn_cache_stats firn_trainer_cache(const firn_trainer *t);
-/* The cache tells data sets apart by the feeds' pointers, the count and the rows: call this after writing other samples
- * to the same place. */
+/* The cache tells data sets apart by the feeds' names and pointers, the count and the rows: call this after writing other
+ * samples to the same place. */
 FIRN_API void firn_trainer_forget_features(firn_trainer *t);
 
 typedef struct firn_fit_options {

@@ -52,7 +52,10 @@ firn_status firn_dataset_split(const firn_dataset *data, double fraction, uint64
 uint64_t firn__data_id(const firn_dataset *data)
 {
     uint64_t id = mix(data->count);
-    for (size_t i = 0; i < data->n_feeds; i++) id = mix(id ^ (uint64_t)(uintptr_t)data->feeds[i].data);
+    for (size_t i = 0; i < data->n_feeds; i++) {
+        for (const char *c = data->feeds[i].input; *c != '\0'; c++) id = mix(id ^ (unsigned char)*c);
+        id = mix(id ^ (uint64_t)(uintptr_t)data->feeds[i].data);
+    }
     for (size_t i = 0; data->rows != NULL && i < data->count; i++) id = mix(id ^ data->rows[i]);
     return id ? id : 1;
 }

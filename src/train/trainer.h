@@ -19,7 +19,7 @@ struct firn_trainer {
 };
 
 /* ---- dataset.c ---- */
-uint64_t firn__data_id(const firn_dataset *data); /* never zero */
+uint64_t firn__data_id(const firn_dataset *data); /* never zero. The feeds have been checked */
 /* 0..count-1 in the order of an epoch, a function of (seed, epoch). */
 void firn__data_shuffle(uint32_t *order, size_t count, uint64_t seed, uint64_t epoch);
 /* Is every input that plan needs fed once, and every feed known? */

@@ -109,16 +109,19 @@ static void orders_are_fair(void **state)
     }
 }
 
-static void data_are_told_apart_by_pointer_count_and_rows(void **state)
+static void data_are_told_apart_by_names_pointers_count_and_rows(void **state)
 {
     (void)state;
     const char x[2] = {0};
     uint32_t rows[2] = {0, 1};
-    const firn_feed feeds[2] = {{"x", x}, {"y", x + 1}}, moved[2] = {{"x", x + 1}, {"y", x + 1}};
+    const char same_name[] = "x"; /* at another place */
+    const firn_feed feeds[2] = {{"x", x}, {"y", x + 1}}, moved[2] = {{"x", x + 1}, {"y", x + 1}},
+                    swapped[2] = {{"y", x}, {"x", x + 1}}, same[2] = {{same_name, x}, {"y", x + 1}};
     const firn_dataset a = {2, feeds, 2, NULL}, fewer = {1, feeds, 2, NULL}, other = {2, moved, 2, NULL},
-                       indexed = {2, feeds, 2, rows};
+                       indexed = {2, feeds, 2, rows}, exchanged = {2, swapped, 2, NULL}, again = {2, same, 2, NULL};
     const uint64_t id = firn__data_id(&a), by_rows = firn__data_id(&indexed);
-    assert_true(id == firn__data_id(&a) && id != 0);
+    assert_true(id == firn__data_id(&a) && id == firn__data_id(&again) && id != 0);
+    assert_true(id != firn__data_id(&exchanged));
     assert_true(id != firn__data_id(&fewer) && id != firn__data_id(&other) && id != by_rows);
     rows[1] = 0;
     assert_true(by_rows != firn__data_id(&indexed));
@@ -133,7 +136,7 @@ int main(void)
         cmocka_unit_test(a_bad_split_is_refused),
         cmocka_unit_test(an_epochs_order_is_a_function_of_seed_and_epoch),
         cmocka_unit_test(orders_are_fair),
-        cmocka_unit_test(data_are_told_apart_by_pointer_count_and_rows),
+        cmocka_unit_test(data_are_told_apart_by_names_pointers_count_and_rows),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
