@@ -59,10 +59,11 @@ typedef struct firn_trainer_options {
 typedef struct firn_trainer firn_trainer;
 
 /* Makes the plans and the optimizer.
- *   loss      scalar to minimise
- *   output    [N, C] logits for accuracy (against the U8 or I32 input [N] that loss reads) and firn_predict(), or any other
- *             F32 result of an operator. NULL: none, and refused while the context holds an error, which may be why:
- *             firn_clear_error() first
+ *   loss      scalar to minimise, and measured as a mean over samples: batches have a share as large as the number of their
+ *             rows, without those that it ignores where it is a firn_cross_entropy(), scaled or not
+ *   output    [N, C] logits for accuracy (against the labels of a firn_cross_entropy(), else the only U8 or I32 input [N]
+ *             that loss reads) and firn_predict(), or any other F32 result of an operator. NULL: none, and refused while the
+ *             context holds an error, which may be why: firn_clear_error() first
  * Errors      FIRN_ERR_ARGUMENT: out NULL, output of another model, batch or accumulate below 0, a field of schedule out
  *             of range; as firn_plan_create() and firn_optimizer_create()
  * Owner       the caller; firn_trainer_destroy() */
@@ -118,7 +119,7 @@ typedef struct firn_trainer_position {
     bool running;                    /* a fit is under way or was stopped; the rest belongs to it */
     uint64_t samples;                /* of its data */
     uint64_t fit_steps, epoch, step; /* done: steps of the fit, epochs, steps of the next epoch */
-    double loss_sum;                 /* metrics of that epoch so far */
+    double loss_sum;                 /* metrics of that epoch so far; rows: without those that the loss ignores */
     uint64_t rows, labelled, correct;
     double best_loss;                /* early stopping: the best val_loss */
     uint64_t best_epoch, stale;      /* its epoch, zero: none yet; epochs since */
@@ -135,8 +136,8 @@ FIRN_API firn_tensor_info firn_trainer_best_at(const firn_trainer *t, size_t i);
 FIRN_API FIRN_MUST_USE firn_status firn_trainer_best_set(firn_trainer *t, const char *name, const float *values, size_t count);
 
 typedef struct firn_metrics {
-    double loss, accuracy; /* accuracy: fraction 0..1, NAN without class labels */
-    size_t count;
+    double loss, accuracy; /* loss: NAN if it ignores all; accuracy: fraction 0..1, NAN without class labels */
+    size_t count;          /* samples, those included that the loss ignores */
 } firn_metrics;
 /* Runs loss and output on the samples, in evaluation mode; changes nothing.
  * Errors  FIRN_ERR_ARGUMENT: out NULL, no samples or more than 2^32 - 1; FIRN_ERR_NAME: as firn_fit(); those of

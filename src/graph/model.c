@@ -1,7 +1,8 @@
-#include <firn/model.h>
+#include <firn/ops.h>
 #include <string.h>
 
 #include "graph.h"
+#include "ops.h"
 #include "pattern.h"
 
 enum { NAME_MAX_BYTES = 1000 };
@@ -287,6 +288,18 @@ firn_model *firn_tensor_model(const firn_tensor *t) { return t ? t->model : NULL
 size_t firn_tensor_count(const firn_model *m) { return m ? m->n_named : 0; }
 bool firn_is_frozen(const firn_tensor *t) { return t != NULL && t->frozen; }
 const float *firn_data(const firn_tensor *t) { return t ? firn__values(t) : NULL; }
+
+bool firn_cross_entropy_of(const firn_tensor *loss, firn_tensor **label, firn_cross_entropy_attr *attr)
+{
+    const firn__node *n = loss ? loss->producer : NULL;
+    while (n != NULL && n->op == &firn__op_scale) n = n->in[0]->producer;
+    if (n == NULL || n->op != &firn__op_cross_entropy) return false;
+    firn_tensor *t = n->in[1];
+    while (t->producer != NULL && t->producer->op == &firn__op_reshape) t = t->producer->in[0];
+    *label = t->kind == FIRN__INPUT ? t : NULL;
+    memcpy(attr, n->attr, sizeof *attr);
+    return true;
+}
 
 firn_tensor_info firn_tensor_at(const firn_model *m, size_t i)
 {

@@ -1,5 +1,6 @@
 #include "batch.h"
 
+#include <firn/ops.h>
 #include <math.h>
 #include <string.h>
 
@@ -134,21 +135,45 @@ firn_status firn__runner_forward(firn__runner *r, firn_ctx *ctx, firn__cache *ca
 
 /* ---- measuring ---- */
 
-/* The labels that were fed: those of the only integer input [N] of the plan. NULL if there is none. */
-static const void *find_labels(const firn__runner *r, firn_dtype *dtype)
+/* Labels as they were fed. */
+typedef struct fed_labels {
+    const void *data; /* NULL: there are none */
+    firn_dtype dtype;
+    firn_cross_entropy_attr loss; /* of any other loss: zero, nothing is ignored */
+} fed_labels;
+
+/* The only integer input [N] of the plan; NULL if there is none, or more. */
+static const firn_tensor *only_integers(const firn__runner *r)
 {
-    const firn_tensor *label = NULL;
+    const firn_tensor *only = NULL;
     for (size_t i = 0; i < r->n_inputs; i++) {
         const firn_tensor *input = firn_plan_input(r->plan, i);
         if (firn_tensor_shape(input).rank != 1 || firn_tensor_dtype(input) == FIRN_F32) continue;
-        if (label != NULL) return NULL;
-        label = input;
+        if (only != NULL) return NULL;
+        only = input;
     }
-    if (label == NULL) return NULL;
-    *dtype = firn_tensor_dtype(label);
-    for (size_t i = 0; i < r->n_feeds; i++)
-        if (strcmp(r->feeds[i].input, firn_tensor_name(label)) == 0) return r->feeds[i].data;
-    return NULL;
+    return only;
+}
+
+static fed_labels find_labels(const firn__runner *r, const firn_tensor *loss)
+{
+    fed_labels found = {0};
+    firn_tensor *of_loss = NULL;
+    const firn_tensor *label = firn_cross_entropy_of(loss, &of_loss, &found.loss) ? of_loss : only_integers(r);
+    found.dtype = firn_tensor_dtype(label);
+    for (size_t i = 0; label != NULL && i < r->n_feeds; i++)
+        if (strcmp(r->feeds[i].input, firn_tensor_name(label)) == 0) found.data = r->feeds[i].data;
+    return found;
+}
+
+static int32_t label_at(const fed_labels *l, int row)
+{
+    return l->dtype == FIRN_U8 ? ((const uint8_t *)l->data)[row] : ((const int32_t *)l->data)[row];
+}
+
+static bool is_ignored(const fed_labels *l, int row)
+{
+    return l->data != NULL && l->loss.has_ignore_index && label_at(l, row) == l->loss.ignore_index;
 }
 
 static int64_t argmax(const float *x, int64_t n)
@@ -159,29 +184,29 @@ static int64_t argmax(const float *x, int64_t n)
     return best;
 }
 
-static void count_hits(const firn__runner *r, const firn_tensor *output, firn__metrics *sum)
+static void count_hits(const firn__runner *r, const fed_labels *labels, const firn_tensor *output, firn__metrics *sum)
 {
     const firn_shape s = firn_tensor_shape(output);
     const float *logits = firn_plan_value(r->plan, output);
-    firn_dtype dtype = FIRN_U8;
-    const void *labels = find_labels(r, &dtype);
-    if (s.rank != 2 || s.dim[0] != FIRN_BATCH || logits == NULL || labels == NULL) return;
+    if (s.rank != 2 || s.dim[0] != FIRN_BATCH || logits == NULL || labels->data == NULL) return;
     for (int i = 0; i < firn_plan_rows(r->plan); i++) {
-        const int64_t label = dtype == FIRN_U8 ? ((const uint8_t *)labels)[i] : ((const int32_t *)labels)[i];
-        if (label < 0 || label >= s.dim[1]) continue; /* ignored by the loss */
+        const int32_t label = label_at(labels, i);
+        if (is_ignored(labels, i) || label < 0 || label >= s.dim[1]) continue; /* a loss of a user's may ignore these */
         sum->labelled++;
         sum->correct += argmax(logits + i * s.dim[1], s.dim[1]) == label;
     }
 }
 
-float firn__runner_measure(const firn__runner *r, const firn_tensor *output, firn__metrics *sum)
+float firn__runner_measure(const firn__runner *r, const firn_tensor *loss, const firn_tensor *output, firn__metrics *sum)
 {
-    const int rows = firn_plan_rows(r->plan);
-    const float loss = *firn_plan_value(r->plan, NULL);
-    sum->loss_sum += (double)loss * rows;
+    const fed_labels labels = find_labels(r, loss);
+    const float mean = *firn_plan_value(r->plan, NULL);
+    int rows = 0;
+    for (int i = 0; i < firn_plan_rows(r->plan); i++) rows += !is_ignored(&labels, i);
+    sum->loss_sum += (double)mean * rows;
     sum->rows += (uint64_t)rows;
-    if (output != NULL) count_hits(r, output, sum);
-    return loss;
+    if (output != NULL) count_hits(r, &labels, output, sum);
+    return mean;
 }
 
 double firn__metrics_loss(const firn__metrics *m) { return m->rows > 0 ? m->loss_sum / (double)m->rows : (double)NAN; }

@@ -36,11 +36,12 @@ firn_status firn__runner_forward(firn__runner *r, firn_ctx *ctx, firn__cache *ca
 
 typedef struct firn__metrics {
     double loss_sum; /* of batch means times rows */
-    uint64_t rows, labelled, correct;
+    uint64_t rows;   /* without those whose labels the loss ignores */
+    uint64_t labelled, correct;
 } firn__metrics;
 
-/* Adds the loss and the hits of the last forward; output may be NULL. Gives the batch's loss. */
-float firn__runner_measure(const firn__runner *r, const firn_tensor *output, firn__metrics *sum);
+/* Adds the loss, which is the plan's root, and the hits of the last forward; output may be NULL. Gives the batch's loss. */
+float firn__runner_measure(const firn__runner *r, const firn_tensor *loss, const firn_tensor *output, firn__metrics *sum);
 double firn__metrics_loss(const firn__metrics *m);     /* NAN without rows */
 double firn__metrics_accuracy(const firn__metrics *m); /* NAN without labels */
 

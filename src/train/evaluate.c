@@ -32,7 +32,7 @@ firn_status firn__evaluate(firn_trainer *t, const firn_dataset *data, firn__cach
     *out = (firn__metrics){0};
     for (size_t i = 0; st == FIRN_OK && (b = batch_at(t, data, i)).rows > 0; i++) {
         st = firn__runner_forward(&t->eval, t->ctx, cache, &b, NULL);
-        if (st == FIRN_OK) firn__runner_measure(&t->eval, t->output, out);
+        if (st == FIRN_OK) firn__runner_measure(&t->eval, t->loss, t->output, out);
     }
     return st;
 }
@@ -44,7 +44,7 @@ firn_status firn_evaluate(firn_trainer *t, const firn_dataset *data, firn_metric
     firn__metrics sum = {0};
     firn_status st = firn__evaluate_prepare(t, data, "firn_evaluate");
     if (st == FIRN_OK) st = firn__evaluate(t, data, NULL, &sum);
-    *out = (firn_metrics){firn__metrics_loss(&sum), firn__metrics_accuracy(&sum), (size_t)sum.rows};
+    *out = (firn_metrics){firn__metrics_loss(&sum), firn__metrics_accuracy(&sum), st == FIRN_OK ? data->count : 0};
     return st;
 }
 

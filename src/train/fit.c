@@ -12,7 +12,7 @@ typedef struct fit_run {
     uint32_t *order;                       /* of the epoch under way; NULL: not shuffled */
     firn__cache *train_cache, *eval_cache; /* NULL: none */
     double began;                          /* seconds: when this call entered the epoch */
-    uint64_t rows_before;                  /* of the epoch, by an earlier call */
+    uint64_t samples_before;               /* of the epoch, by an earlier call */
 } fit_run;
 
 static double seconds_now(void)
@@ -96,7 +96,7 @@ static firn_status run_batch(fit_run *run, uint64_t index, firn__metrics *sum, b
     const firn__batch b = {run->data, run->order, begin, (int)(left < size ? left : size)};
     const firn_status st = firn__runner_forward(&t->train, t->ctx, run->train_cache, &b, cached);
     if (st != FIRN_OK) return st;
-    const float loss = firn__runner_measure(&t->train, t->output, sum);
+    const float loss = firn__runner_measure(&t->train, t->loss, t->output, sum);
     if (!isfinite(loss))
         return firn_fail(t->ctx, FIRN_ERR_NUMERIC, "firn_fit: the loss is %g in epoch %llu, step %llu", (double)loss,
                          (unsigned long long)t->position.epoch + 1, (unsigned long long)t->position.step + 1);
@@ -166,6 +166,14 @@ static firn_status end_epoch(fit_run *run, firn_progress *progress)
 
 /* ---- the loop ---- */
 
+/* In this epoch so far. */
+static uint64_t samples_done(const fit_run *run)
+{
+    const firn_trainer *t = run->t;
+    const uint64_t done = t->position.step * (uint64_t)t->opt.accumulate * (uint64_t)t->opt.batch;
+    return done < run->data->count ? done : run->data->count;
+}
+
 static firn_progress progress_now(const fit_run *run, bool cached)
 {
     const firn_trainer_position *p = &run->t->position;
@@ -180,7 +188,8 @@ static firn_progress progress_now(const fit_run *run, bool cached)
                            .val_loss = NAN,
                            .val_accuracy = NAN,
                            .seconds = seconds,
-                           .samples_per_second = seconds > 0 ? (double)(p->rows - run->rows_before) / seconds : 0,
+                           .samples_per_second =
+                               seconds > 0 ? (double)(samples_done(run) - run->samples_before) / seconds : 0,
                            .cached = cached};
 }
 
@@ -191,7 +200,7 @@ static firn_status run_epoch(fit_run *run)
     firn_trainer_position *p = &t->position;
     if (run->order != NULL) firn__data_shuffle(run->order, run->data->count, firn_ctx_seed(t->ctx), p->epochs);
     run->began = seconds_now();
-    run->rows_before = p->rows;
+    run->samples_before = samples_done(run);
     for (bool ended = false; !ended;) {
         bool cached = false;
         firn_status st = firn__events_apply(t, run->opt.events, run->opt.n_events);

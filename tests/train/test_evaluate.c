@@ -49,6 +49,13 @@ static void predictions_are_the_logits_that_accuracy_counts(void **state)
     rig_close(&r);
 }
 
+static int keep_loss(const firn_progress *p, void *user)
+{
+    *(float *)user = p->loss;
+    assert_true(p->samples_per_second >= 0);
+    return 0;
+}
+
 static void ignored_labels_have_no_share_in_accuracy(void **state)
 {
     (void)state;
@@ -75,6 +82,56 @@ static void ignored_labels_have_no_share_in_accuracy(void **state)
     firn_trainer_destroy(t);
     firn_ctx_destroy(ctx);
     assert_all_freed(&memory);
+}
+
+/* Logits fed as they are; only label 1 counts in the first sample, whose logits say 1; `ignored` is in the others. */
+static firn_metrics ignoring(int32_t ignored, float factor, bool another_input, int batch, float *fit_loss)
+{
+    firn_ctx *ctx = test_ctx(NULL, 1, NULL);
+    firn_model *m = firn_model_create(ctx);
+    firn_tensor *x = firn_input(m, "x", FIRN_F32, FIRN_SHAPE(FIRN_BATCH, 3)),
+                *label = firn_input(m, "label", FIRN_I32, FIRN_SHAPE(FIRN_BATCH, 1)),
+                *group = firn_input(m, "group", FIRN_I32, FIRN_SHAPE(FIRN_BATCH)),
+                *bias = firn_param(m, "bias", FIRN_SHAPE(3), (firn_init){.kind = FIRN_INIT_ZERO}),
+                *identity = firn_param(m, "identity", FIRN_SHAPE(3, 3), (firn_init){.kind = FIRN_INIT_ZERO});
+    assert_ok(ctx, firn_write(m, "identity", (float[]){1, 0, 0, 0, 1, 0, 0, 0, 1}, 9));
+    firn_tensor *logits = firn_linear(x, identity, bias);
+    if (another_input) { /* it has a say in the logits, that is zero */
+        firn_tensor *spread = firn_param(m, "spread", FIRN_SHAPE(3, 1), (firn_init){.kind = FIRN_INIT_ZERO});
+        firn_tensor *one = firn_reshape(firn_scale(group, 1), FIRN_SHAPE(FIRN_BATCH, 1));
+        logits = firn_add(logits, firn_linear(one, spread, NULL));
+    }
+    firn_tensor *loss = firn_cross_entropy(logits, firn_reshape(label, FIRN_SHAPE(FIRN_BATCH)),
+                                           &(firn_cross_entropy_attr){.has_ignore_index = true, .ignore_index = ignored});
+    firn_trainer *t;
+    assert_ok(ctx, firn_trainer_create(&t, firn_scale(loss, factor), logits,
+                                       &(firn_trainer_options){.batch = batch, .optim = {.lr = 1e-20f}}));
+    const float logs[12] = {0, 1, 0, 0, 1, 0, 0, 1, 0, 0, 1, 0};
+    const int32_t labels[4] = {1, ignored, ignored, ignored}, groups[4] = {0};
+    const firn_feed feeds[] = {{"x", logs}, {"label", labels}, {"group", groups}};
+    const firn_dataset data = {4, feeds, another_input ? 3 : 2, NULL};
+    firn_metrics got;
+    assert_ok(ctx, firn_evaluate(t, &data, &got));
+    assert_ok(ctx, firn_fit(t, &data, &(firn_fit_options){.on_progress = keep_loss, .user = fit_loss}));
+    firn_trainer_destroy(t);
+    firn_ctx_destroy(ctx);
+    return got;
+}
+
+static void ignored_labels_have_no_share_in_the_loss(void **state)
+{
+    (void)state;
+    const double loss = log(2 + exp(1)) - 1;
+    for (int32_t ignored = -1; ignored <= 0; ignored++) /* 0 is a class as well */
+        for (int batch = 1; batch <= 4; batch *= 2)
+            for (int another = 0; another <= 1; another++) {
+                float fit_loss = 0;
+                const firn_metrics got = ignoring(ignored, 2, another, batch, &fit_loss);
+                assert_close(got.loss, 2 * loss, 1e-6, 0);
+                assert_close(fit_loss, 2 * loss, 1e-6, 0);
+                assert_close(got.accuracy, 1, 0, 0);
+                assert_int_equal(got.count, 4);
+            }
 }
 
 static void without_labels_there_is_no_accuracy(void **state)
@@ -132,6 +189,7 @@ int main(void)
         cmocka_unit_test(metrics_do_not_depend_on_the_batch),
         cmocka_unit_test(predictions_are_the_logits_that_accuracy_counts),
         cmocka_unit_test(ignored_labels_have_no_share_in_accuracy),
+        cmocka_unit_test(ignored_labels_have_no_share_in_the_loss),
         cmocka_unit_test(without_labels_there_is_no_accuracy),
         cmocka_unit_test(misuse_is_named),
     };
