@@ -61,8 +61,8 @@ FIRN_API void firn_optimizer_forget(firn_optimizer *o);
 /* Applies the gradients of the plan's last backward (or the accumulated ones) to the unfrozen parameters.
  *   lr_scale  factor of the schedule, at least 0
  * Errors      FIRN_ERR_ARGUMENT: a plan of another model, lr_scale out of range; FIRN_ERR_STATE: no backward since the last
- *             step; FIRN_ERR_NUMERIC: a gradient is not finite; FIRN_ERR_MEMORY: state could not be allocated. On any of
- *             them nothing has changed */
+ *             step, or a plan of the model, this or another, waits for its backward; FIRN_ERR_NUMERIC: a gradient is not
+ *             finite; FIRN_ERR_MEMORY: state could not be allocated. On any of them nothing has changed */
 FIRN_API FIRN_MUST_USE firn_status firn_optimizer_step(firn_optimizer *o, firn_plan *plan, float lr_scale);
 FIRN_API double firn_optimizer_grad_norm(const firn_optimizer *o); /* before clipping, of the last step */
 

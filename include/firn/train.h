@@ -107,8 +107,10 @@ typedef struct firn_fit_options {
  * the next call with the same data goes on where it stopped. After an error the fit is over: the next call begins anew.
  * Errors    FIRN_ERR_ARGUMENT: no samples or more than 2^32 - 1, an option or event out of range; FIRN_ERR_NAME: an input
  *           that is needed is not fed, or one is fed twice or not needed, or an event's selector matches nothing;
- *           FIRN_ERR_STATE: a fit of t is running, or its position was set and is not one of these data; FIRN_ERR_MEMORY;
- *           those of forward, backward and step; FIRN_ERR_NUMERIC names epoch and step when the loss is not finite */
+ *           FIRN_ERR_STATE: a fit of t is running, its position was set and is not one of these data, or the best weights
+ *           cannot be written back (another plan waits for its backward, or an optimizer accumulates: see
+ *           firn_trainer_best_at()); FIRN_ERR_MEMORY; those of forward, backward and step; FIRN_ERR_NUMERIC names epoch and
+ *           step when the loss is not finite */
 FIRN_API FIRN_MUST_USE firn_status firn_fit(firn_trainer *t, const firn_dataset *data, const firn_fit_options *opt);
 
 /* Where a trainer stands: with weights, masks, optimizer state and the best weights, all that a fit needs to go on, bit
@@ -129,7 +131,8 @@ FIRN_API firn_trainer_position firn_trainer_position_get(const firn_trainer *t);
  * firn_fit() */
 FIRN_API FIRN_MUST_USE firn_status firn_trainer_position_set(firn_trainer *t, const firn_trainer_position *position);
 
-/* The best weights that early stopping keeps: name, shape and values of the i-th; all zero if there are no more. */
+/* The best weights that early stopping keeps: name, shape and values of the i-th; all zero if there are no more. After a
+ * fit there are none, unless they could not be written back. */
 FIRN_API firn_tensor_info firn_trainer_best_at(const firn_trainer *t, size_t i);
 /* Puts one back; firn_trainer_position_set(), which drops all of them, comes before.
  * Errors  FIRN_ERR_NAME: no such tensor, or values NULL; FIRN_ERR_SHAPE: count is not the tensor's; FIRN_ERR_MEMORY */

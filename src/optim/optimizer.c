@@ -115,6 +115,10 @@ firn_status firn_optimizer_step(firn_optimizer *o, firn_plan *plan, float lr_sca
     if (!(lr_scale >= 0 && isfinite(lr_scale)))
         return firn_fail(o->ctx, FIRN_ERR_ARGUMENT, "firn_optimizer_step: lr_scale is %g; it must be at least 0 and finite",
                          (double)lr_scale);
+    if (o->m->pending > 0)
+        return firn_fail(o->ctx, FIRN_ERR_STATE,
+                         "firn_optimizer_step: a training plan is between forward and backward, which needs the weights of "
+                         "its forward; call firn_plan_backward() or firn_plan_forget() first");
     if (o->rows == 0 && !firn__plan_has_grads(plan)) return no_gradient(o, "firn_optimizer_step");
     double norm = 0;
     st = measure_gradients(o, plan, &norm);

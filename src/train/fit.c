@@ -45,10 +45,15 @@ static firn_status take_position(fit_run *run)
     firn_trainer *t = run->t;
     const uint64_t id = firn__data_id(run->data);
     const bool unknown = t->position.running && t->data_id == 0;
-    if (unknown && (t->position.samples != run->data->count || t->position.step >= run->steps))
+    if (unknown && t->position.samples != run->data->count)
         return firn_fail(t->ctx, FIRN_ERR_STATE,
                          "firn_fit: the position set is that of %llu samples, but the data have %zu",
                          (unsigned long long)t->position.samples, run->data->count);
+    if (unknown && t->position.step >= run->steps)
+        return firn_fail(
+            t->ctx, FIRN_ERR_STATE,
+            "firn_fit: the position set is behind step %llu of an epoch, but an epoch of these data has %llu steps",
+            (unsigned long long)t->position.step, (unsigned long long)run->steps);
     if (!unknown && (!t->position.running || t->data_id != id)) begin_fit(t, run->data->count);
     t->data_id = id;
     return FIRN_OK;
@@ -239,7 +244,10 @@ static firn_status run_fit(fit_run *run)
     firn_plan_forget(t->train.plan);
     firn_optimizer_forget(t->optimizer);
     t->position.running = false;
-    if (st == FIRN_OK) st = firn__best_restore(t);
+    if (st == FIRN_OK && run->opt.patience > 0) {
+        st = firn__best_restore(t);
+        if (st != FIRN_OK) return st; /* firn_trainer_best_at() still has them */
+    }
     firn__best_clear(t);
     return st;
 }

@@ -153,6 +153,27 @@ static void the_mask_is_locked_while_accumulating(void **state)
     net_close(&net); /* destroying it unlocks too */
 }
 
+/* Its gradients would be of weights that are gone. */
+static void no_step_is_taken_while_a_forward_waits(void **state)
+{
+    (void)state;
+    small_net net;
+    net_open(&net, &optim_cases[0].how);
+    firn_tensor *loss = firn_mse(firn_find(net.m, "a.weight"), firn_scale(firn_find(net.m, "a.weight"), 0));
+    firn_plan *other;
+    assert_ok(net.ctx, firn_plan_create(&other, loss, &(firn_plan_options){.mode = FIRN_TRAIN, .batch = 1}));
+    assert_ok(net.ctx, firn_plan_forward(other, NULL, 0, 1));
+    net_gradients(&net, 0, 8);
+    const float before = net_data(&net, 0)[0];
+    assert_fails(net.ctx, FIRN_ERR_STATE, firn_optimizer_step(net.o, net.plan, 1),
+                 "firn_optimizer_step forward backward firn_plan_forget");
+    assert_close(net_data(&net, 0)[0], before, 0, 0);
+    assert_ok(net.ctx, firn_plan_backward(other));
+    assert_ok(net.ctx, firn_optimizer_step(net.o, net.plan, 1)); /* nothing was lost */
+    firn_plan_destroy(other);
+    net_close(&net);
+}
+
 /* ---- freezing ---- */
 
 typedef enum frozen_when { FROM_START, LATER, REFROZEN } frozen_when;
@@ -373,6 +394,7 @@ int main(void)
         cmocka_unit_test(clipping_bounds_the_update),
         cmocka_unit_test(accumulated_batches_step_as_their_union),
         cmocka_unit_test(the_mask_is_locked_while_accumulating),
+        cmocka_unit_test(no_step_is_taken_while_a_forward_waits),
         cmocka_unit_test(frozen_bytes_stay_with_every_optimizer_whenever_frozen),
         cmocka_unit_test(frozen_gradients_have_no_share_in_the_clip_norm),
         cmocka_unit_test(frozen_between_backward_and_step_is_not_touched),

@@ -124,6 +124,71 @@ static void what_was_unfrozen_after_the_best_epoch_comes_back(void **state)
     rig_close(&r);
 }
 
+static int stop_after_epoch(const firn_progress *p, void *user) { return p->epoch_end && p->epoch == *(const int *)user; }
+
+static void a_stopped_fit_that_goes_on_without_patience_keeps_the_last_weights(void **state)
+{
+    (void)state;
+    static rig stopped, whole;
+    int three = 3;
+    firn_fit_options how = {.epochs = 8, .validation = &stopped.val, .patience = 100};
+    rig_open(&stopped, RIG_PLAIN, &wild, 1);
+    rig_open(&whole, RIG_PLAIN, &wild, 1);
+    contradict(&stopped, 1);
+    how.on_progress = stop_after_epoch;
+    how.user = &three;
+    assert_status(stopped.ctx, FIRN_STOPPED, firn_fit(stopped.t, &stopped.data, &how));
+    assert_non_null(firn_trainer_best_at(stopped.t, 0).data);
+    assert_ok(stopped.ctx, firn_fit(stopped.t, &stopped.data, &(firn_fit_options){.epochs = 8}));
+    assert_null(firn_trainer_best_at(stopped.t, 0).data);
+    assert_ok(whole.ctx, firn_fit(whole.t, &whole.data, &(firn_fit_options){.epochs = 8}));
+    rig_assert_equal(&stopped, &whole);
+    rig_close(&stopped);
+    rig_close(&whole);
+}
+
+/* A plan of the user's that waits for its backward from the last epoch on. */
+typedef struct waiting {
+    rig *r;
+    firn_plan *plan;
+    int from; /* epoch */
+} waiting;
+
+static int run_forward_only(const firn_progress *p, void *user)
+{
+    const waiting *w = user;
+    if (p->epoch_end && p->epoch >= w->from) assert_ok(w->r->ctx, firn_plan_forward(w->plan, w->r->feeds, 2, 4));
+    return 0;
+}
+
+static void best_weights_that_cannot_be_written_back_are_kept(void **state)
+{
+    (void)state;
+    static rig r;
+    rig_open(&r, RIG_PLAIN, &wild, 1);
+    contradict(&r, 1);
+    waiting w = {.r = &r, .from = 6};
+    assert_ok(r.ctx, firn_plan_create(&w.plan, r.loss, &(firn_plan_options){.mode = FIRN_TRAIN, .batch = 4}));
+    const firn_fit_options how = {
+        .epochs = 6, .validation = &r.val, .patience = 100, .on_progress = run_forward_only, .user = &w};
+    assert_fails(r.ctx, FIRN_ERR_STATE, firn_fit(r.t, &r.data, &how), "firn_plan_forget");
+    firn_plan_forget(w.plan);
+    firn_metrics last, best;
+    assert_ok(r.ctx, firn_evaluate(r.t, &r.val, &last));
+    firn_tensor_info t;
+    for (size_t i = 0; (t = firn_trainer_best_at(r.t, i)).data != NULL; i++)
+        assert_ok(r.ctx, firn_write(r.m, t.name, t.data, (size_t)firn_shape_count(t.shape)));
+    assert_ok(r.ctx, firn_evaluate(r.t, &r.val, &best));
+    assert_true(best.loss < last.loss);
+    w.from = 1; /* and no weight moves while a plan waits from the beginning */
+    assert_ok(r.ctx, firn_plan_forward(w.plan, r.feeds, 2, 4));
+    const float before = *firn_data(firn_find(r.m, "fc2.weight"));
+    assert_fails(r.ctx, FIRN_ERR_STATE, firn_fit(r.t, &r.data, &how), "firn_plan_forget");
+    assert_close(*firn_data(firn_find(r.m, "fc2.weight")), before, 0, 0);
+    firn_plan_destroy(w.plan);
+    rig_close(&r);
+}
+
 static void frozen_tensors_are_not_copied(void **state)
 {
     (void)state;
@@ -152,6 +217,8 @@ int main(void)
         cmocka_unit_test(the_best_weights_come_back_after_the_last_epoch_too),
         cmocka_unit_test(without_patience_the_last_weights_stay),
         cmocka_unit_test(what_was_unfrozen_after_the_best_epoch_comes_back),
+        cmocka_unit_test(a_stopped_fit_that_goes_on_without_patience_keeps_the_last_weights),
+        cmocka_unit_test(best_weights_that_cannot_be_written_back_are_kept),
         cmocka_unit_test(frozen_tensors_are_not_copied),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

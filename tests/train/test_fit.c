@@ -315,7 +315,7 @@ static void a_position_that_does_not_fit_is_refused(void **state)
     assert_fails(r.ctx, FIRN_ERR_STATE, firn_fit(r.t, &r.data, NULL), "position 91 90");
     p = (firn_trainer_position){.running = true, .samples = 90, .step = 6};
     assert_ok(r.ctx, firn_trainer_position_set(r.t, &p));
-    assert_fails(r.ctx, FIRN_ERR_STATE, firn_fit(r.t, &r.data, NULL), "position");
+    assert_fails(r.ctx, FIRN_ERR_STATE, firn_fit(r.t, &r.data, NULL), "position step 6 epoch 6 steps");
     assert_fails(r.ctx, FIRN_ERR_ARGUMENT, firn_trainer_position_set(r.t, NULL), "position");
     assert_int_equal(firn_trainer_position_set(NULL, &p), FIRN_ERR_ARGUMENT);
     assert_ok(r.ctx, firn_trainer_position_set(r.t, &(firn_trainer_position){.steps = 7, .draws = 9}));
