@@ -19,7 +19,10 @@ typedef struct firn_shape {
 /* FIRN_SHAPE(FIRN_BATCH, 1, 28, 28): 1 to FIRN_MAX_RANK dimensions. FIRN_SCALAR: rank 0. */
 #ifdef __cplusplus
 FIRN_C_END
-template <class... T> constexpr firn_shape firn_shape_of(T... dim) { return firn_shape{(int)sizeof...(dim), {(int64_t)dim...}}; }
+template <class... T> constexpr firn_shape firn_shape_of(T... dim)
+{
+    return firn_shape{static_cast<int>(sizeof...(dim)), {static_cast<int64_t>(dim)...}};
+}
 #define FIRN_SHAPE(...) (firn_shape_of(__VA_ARGS__))
 #define FIRN_SCALAR (firn_shape{0, {0}})
 FIRN_C_BEGIN

@@ -59,7 +59,7 @@ int firn_progress_bar(const firn_progress *p, void *file)
     if (p->epoch_end) {
         if (bars) fprintf(f, "\r%*s\r", 100, ""); /* wipes the bar */
         print_epoch(p, f);
-    } else if (bars && p->step * 100 / p->steps != (p->step - 1) * 100 / p->steps) {
+    } else if (bars && p->steps > 0 && p->step * 100 / p->steps != (p->step - 1) * 100 / p->steps) {
         print_bar(p, f);
     }
     fflush(f);
