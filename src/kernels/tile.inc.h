@@ -194,7 +194,7 @@ INLINE TARGET void ISA(narrow)(const firn__tile *t, const int columns)
     if (t->epilogue != NULL) ISA(narrow_epilogue)(t->epilogue, acc, columns, vectors);
     EACH(j, columns)
         EACH(i, vectors) STORE(turned[j] + i * LANES, acc[j][i]);
-    for (int64_t i = 0; i < t->columns; i++)
+    for (int64_t i = 0; i < vectors * LANES && i < t->columns; i++)
         EACH(j, columns) t->c[i * t->ldc + j] = turned[j][i];
 }
 
