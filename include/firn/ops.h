@@ -6,9 +6,10 @@
  *
  * Errors, of all of them: NULL, and in firn_last_error() FIRN_ERR_DTYPE: elements of another type than stands below;
  * FIRN_ERR_SHAPE: shapes that do not fit each other or an attribute; FIRN_ERR_ARGUMENT: an attribute out of range, inputs
- * of two models, statistics that are no firn_state(), or an image [N, C, H, W] that is a named tensor and not a computed
- * value (a convolution's weight: the other way round); FIRN_ERR_STATE: a mask that the operator cannot work under (batch
- * norm); FIRN_ERR_MEMORY. What fits but for a plan's batch or mask, firn_plan_create() refuses. */
+ * of two models, statistics that are no firn_state(), labels that are computed and not fed, or an image [N, C, H, W] that is
+ * a named tensor and not a computed value (a convolution's weight: the other way round); FIRN_ERR_STATE: a mask that the
+ * operator cannot work under (batch norm); FIRN_ERR_MEMORY. What fits but for a plan's batch or mask, firn_plan_create()
+ * refuses. */
 #ifndef FIRN_OPS_H
 #define FIRN_OPS_H
 #include "tensor.h"
