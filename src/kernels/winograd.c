@@ -98,7 +98,7 @@ typedef struct pack_job {
     float *packed;
 } pack_job;
 
-static void pack_panel(void *arg, int64_t part, int worker)
+static void pack_points(void *arg, int64_t part, int worker)
 {
     (void)worker;
     const pack_job *job = arg;
@@ -122,12 +122,12 @@ void firn__winograd_pack(firn__crew crew, const firn__conv_args *v, const float 
 {
     const int64_t panel = crew.ctx->kernels->tiles->panel;
     pack_job job = {.ctx = crew.ctx, .v = *v, .weight = weight, .in = 9, .out = 9 * v->c, .packed = packed};
-    firn__parallel(crew, firn__ceil_div(v->o, panel), pack_panel, &job);
+    firn__parallel(crew, firn__ceil_div(v->o, panel), pack_points, &job);
     if (!with_dx) return;
     job.packed += firn__winograd_packed_floats(crew.ctx, v);
     job.v = firn__conv_turned(v);
     job.in = 9 * v->c, job.out = 9, job.turn = true;
-    firn__parallel(crew, firn__ceil_div(v->c, panel), pack_panel, &job);
+    firn__parallel(crew, firn__ceil_div(v->c, panel), pack_points, &job);
 }
 
 /* ---- tiles ---- */
@@ -237,7 +237,7 @@ void firn__winograd_dx(firn__crew crew, const firn__conv_args *v, const float *d
 
 /* ---- the weight gradient ---- */
 
-static void dw_of_chunk(void *arg, int64_t part, int worker)
+static void points_of_chunk(void *arg, int64_t part, int worker)
 {
     const winograd_pass *p = arg;
     const firn__conv_args *v = &p->v;
@@ -276,6 +276,6 @@ void firn__winograd_dw(firn__crew crew, const firn__conv_args *v, const float *x
     p.in = x, p.dy = dy;
     p.chunks = scratch;
     p.workers = p.chunks + firn__ceil_div(firn__conv_chunks(v) * 9 * v->c * v->o, lanes) * lanes;
-    firn__parallel(crew, firn__conv_chunks(v), dw_of_chunk, &p);
+    firn__parallel(crew, firn__conv_chunks(v), points_of_chunk, &p);
     firn__conv_sum_dw(crew, v, p.chunks, 9 * v->c * v->o, dw);
 }
