@@ -501,28 +501,6 @@ static void every_allocation_may_fail(void **state)
     for (size_t i = 0; i < sizeof left / sizeof *left; i++) remove(left[i]);
 }
 
-static void the_text_of_a_position_is_exact(void **state)
-{
-    (void)state;
-    const firn_trainer_position p = {UINT64_MAX, 2, 3, true, 5, 6, 7, 8, -0.1, 10, 11, 12, 1e300, 14, 15};
-    firn_trainer_position back;
-    char text[FIRN__POSITION_TEXT + 1];
-    firn__position_text(&p, text);
-    assert_true(firn__position_parse(text, &back));
-    assert_memory_equal(&back.loss_sum, &p.loss_sum, sizeof p.loss_sum);
-    assert_int_equal(back.steps, UINT64_MAX);
-    assert_int_equal(back.stale, 15);
-    assert_true(back.running);
-    for (size_t n = strlen(text) - 2; n > 0; n--) { /* cut before its last digits: never whole */
-        char cut[FIRN__POSITION_TEXT];
-        memcpy(cut, text, n);
-        cut[n] = '\0';
-        assert_false(firn__position_parse(cut, &back));
-    }
-    strcat(text, " ");
-    assert_false(firn__position_parse(text, &back));
-}
-
 static int sync_called;
 static int count_sync(FILE *stream, void *user)
 {
@@ -594,7 +572,6 @@ int main(void)
         cmocka_unit_test(whole_but_wrong_checkpoints_are_refused),
         cmocka_unit_test(checkpoints_that_make_no_sense_are_refused),
         cmocka_unit_test(every_allocation_may_fail),
-        cmocka_unit_test(the_text_of_a_position_is_exact),
         cmocka_unit_test(misuse_is_named),
         cmocka_unit_test(firn_load_takes_the_weights_out_of_a_checkpoint),
     };
