@@ -78,8 +78,7 @@ struct firn_op {
     int n_in;
     unsigned optional; /* bit i: in[i] may be NULL */
     unsigned params;   /* bit i: in[i] must, if of rank 4, be a named tensor in its own order (else: an activation) */
-    unsigned states;   /* bit i: in[i] must be a firn_state(), for forward may write it */
-    unsigned no_grad;  /* bit i: in[i] has no gradient though it may be F32 (running statistics): never wanted */
+    unsigned states;   /* bit i: in[i] must be a firn_state(): forward may write it, and its gradient is never wanted */
     unsigned fed;      /* bit i: in[i] must be a firn_input(), or a reshape of one that moves nothing: check() sees it */
     unsigned traits;
     size_t attr_bytes; /* attr is copied by value into the node */

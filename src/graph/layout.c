@@ -186,7 +186,7 @@ static bool trains(const firn__layout *l, const firn__slot *s) { return s->tenso
 
 static bool has_grad(const firn__layout *l, const firn__item *item, int k)
 {
-    return item->in[k] >= 0 && l->slots[item->in[k]].need && !(item->op->no_grad >> k & 1);
+    return item->in[k] >= 0 && l->slots[item->in[k]].need; /* never so of a state */
 }
 
 static void sweep_need(firn__layout *l)

@@ -384,7 +384,7 @@ static unsigned differentiable(const firn_op *op, const firn_op_case *c)
 {
     unsigned inputs = 0;
     for (int i = 0; (op->backward != NULL || (op->traits & FIRN_OP_VIEW)) && i < op->n_in; i++)
-        if (c->in[i].rank >= 0 && c->dtype[i] == FIRN_F32 && !(op->no_grad >> i & 1)) inputs |= 1u << i;
+        if (c->in[i].rank >= 0 && c->dtype[i] == FIRN_F32 && !(op->states >> i & 1)) inputs |= 1u << i;
     return inputs;
 }
 

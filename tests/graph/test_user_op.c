@@ -222,6 +222,48 @@ static void an_operator_that_refuses_a_slice_fails_the_plan(void **state)
     firn_plan_destroy(plan);
 }
 
+/* ---- mode and mask ---- */
+
+/* An operator of a user's that counts the batches it has seen in a state. */
+static void counting_forward(const firn_op_run *r)
+{
+    copy_forward(r);
+    if (r->training && !(r->frozen >> 1 & 1)) ++*(float *)r->in[1].data;
+}
+
+static const firn_op counting_op = {.name = "counting",
+                                    .n_in = 2,
+                                    .states = 1 << 1,
+                                    .traits = FIRN_OP_BATCHMIX,
+                                    .shape = same_shape,
+                                    .forward = counting_forward};
+
+static void an_operator_of_a_user_sees_mode_and_mask(void **state)
+{
+    (void)state;
+    firn_ctx *ctx = test_ctx(NULL, 1, NULL);
+    firn_model *m = firn_model_create(ctx);
+    firn_tensor *x = firn_input(m, "x", FIRN_F32, FIRN_SHAPE(FIRN_BATCH, 2));
+    firn_tensor *seen = firn_state(m, "seen", FIRN_SCALAR, (firn_init){.kind = FIRN_INIT_ZERO});
+    firn_tensor *loss = firn_mse(firn_apply(&counting_op, (firn_tensor *[]){x, seen}, NULL), x);
+    const firn_feed feed = {"x", (float[]){1, 2}};
+    static const struct {
+        firn_mode mode;
+        bool frozen;
+        float sum;
+    } runs[] = {{FIRN_TRAIN, false, 1}, {FIRN_TRAIN, true, 1}, {FIRN_EVAL, false, 1}, {FIRN_TRAIN, false, 2}};
+    for (size_t i = 0; i < sizeof runs / sizeof *runs; i++) {
+        firn_plan *plan;
+        assert_ok(ctx, firn_plan_create(&plan, loss, &(firn_plan_options){.mode = runs[i].mode, .batch = 1}));
+        assert_ok(ctx, (runs[i].frozen ? firn_freeze : firn_unfreeze)(m, "seen", NULL));
+        assert_ok(ctx, firn_plan_forward(plan, &feed, 1, 1));
+        assert_ok(ctx, firn_verify_frozen(m));
+        assert_close(*firn_data(seen), runs[i].sum, 0, 0);
+        firn_plan_destroy(plan);
+    }
+    firn_ctx_destroy(ctx);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
@@ -231,6 +273,7 @@ int main(void)
         TEST(frozen_weights_are_packed_once_a_plan),
         TEST(what_is_too_large_to_flatten_is_named),
         TEST(an_operator_that_refuses_a_slice_fails_the_plan),
+        TEST(an_operator_of_a_user_sees_mode_and_mask),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
