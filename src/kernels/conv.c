@@ -204,13 +204,55 @@ typedef struct conv_job {
     float *scratch;
 } conv_job;
 
+/* One row of output: first: its first pixel and tap of the input; the weights of the kernel rows from begin on. */
+static void correlate_depthwise(const firn__tiles *tiles, const correlation *c, firn__tile *t, const float *first,
+                                int64_t begin, float *out)
+{
+    t->a_k = c->w.step * c->in_channels;
+    t->k = c->w.taps;
+    t->ldb = c->out_channels;
+    for (int64_t j = 0; j < c->out_channels; j += tiles->lanes) {
+        t->a = first + j;
+        t->b = c->packed + begin * c->w.taps * t->ldb + j;
+        t->c = out + j;
+        t->column = j;
+        t->columns = firn__min(tiles->lanes, c->out_channels - j);
+        firn__tile_run(&tiles->depthwise, t, c->w.out);
+    }
+}
+
+static void correlate_groups(const firn__tiles *tiles, const correlation *c, firn__tile *t, const float *first,
+                             int64_t begin, float *out)
+{
+    const int64_t in_group = c->in_channels / c->groups, out_group = c->out_channels / c->groups;
+    const int64_t columns = firn__tile_packed_columns(tiles, out_group);
+    const bool one_run = c->w.step == 1 && c->groups == 1; /* the taps of a row lie side by side */
+    t->a_k = 1;
+    t->a_tap = c->w.step * c->in_channels;
+    t->taps = one_run ? 1 : c->w.taps;
+    t->k = one_run ? c->w.taps * in_group : in_group;
+    if (t->a_row == 1 && t->taps == 1 && out_group <= FIRN__NARROW_COLUMNS) { /* one channel: so do pixels */
+        t->a = first;
+        t->b = c->packed + begin * c->w.taps * columns;
+        t->ldb = columns;
+        t->c = out;
+        firn__tile_run_narrow(tiles, t, c->w.out, out_group);
+        return;
+    }
+    for (int64_t g = 0; g < c->groups; g++) {
+        t->a = first + g * in_group;
+        t->b = c->packed + g * columns * depth_of(c);
+        t->column = g * out_group;
+        t->c = out + t->column;
+        firn__tile_run_columns(tiles, t, c->w.out, out_group, depth_of(c), begin * c->w.taps * in_group);
+    }
+}
+
 /* One row of output, from rows of input that can be read as if there were zeros on the sides. */
 static void correlate_row(const conv_job *job, firn__rows rows, int64_t i, float *out)
 {
     const correlation *c = job->c;
     const firn__tiles *tiles = job->tiles;
-    const int64_t in_group = c->in_channels / c->groups, out_group = c->out_channels / c->groups;
-    const bool one_run = c->w.step == 1 && c->groups == 1; /* the taps of a row lie side by side */
     int64_t begin, end;
     firn__axis_inside(&c->h, i, &begin, &end);
     const int64_t row = begin < end ? i * c->h.stride + begin * c->h.step + c->h.origin - rows.first : 0;
@@ -220,39 +262,10 @@ static void correlate_row(const conv_job *job, firn__rows rows, int64_t i, float
                     .segments = end - begin,
                     .ldc = c->out_pixel,
                     .epilogue = c->epilogue};
-    if (c->depthwise) {
-        t.a_k = c->w.step * c->in_channels;
-        t.k = c->w.taps;
-        t.ldb = c->out_channels;
-        for (int64_t j = 0; j < c->out_channels; j += tiles->lanes) {
-            t.a = first + j;
-            t.b = c->packed + begin * c->w.taps * t.ldb + j;
-            t.c = out + j;
-            t.column = j;
-            t.columns = firn__min(tiles->lanes, c->out_channels - j);
-            firn__tile_run(&tiles->depthwise, &t, c->w.out);
-        }
-        return;
-    }
-    t.a_k = 1;
-    t.a_tap = c->w.step * c->in_channels;
-    t.taps = one_run ? 1 : c->w.taps;
-    t.k = one_run ? c->w.taps * in_group : in_group;
-    if (t.a_row == 1 && t.taps == 1 && out_group <= FIRN__NARROW_COLUMNS) { /* one channel: pixels lie side by side */
-        t.a = first;
-        t.ldb = firn__tile_packed_columns(tiles, out_group);
-        t.b = c->packed + begin * c->w.taps * t.ldb;
-        t.c = out;
-        firn__tile_run_narrow(tiles, &t, c->w.out, out_group);
-        return;
-    }
-    for (int64_t g = 0; g < c->groups; g++) {
-        t.a = first + g * in_group;
-        t.b = c->packed + g * firn__tile_packed_columns(tiles, out_group) * depth_of(c);
-        t.column = g * out_group;
-        t.c = out + t.column;
-        firn__tile_run_columns(tiles, &t, c->w.out, out_group, depth_of(c), begin * c->w.taps * in_group);
-    }
+    if (c->depthwise)
+        correlate_depthwise(tiles, c, &t, first, begin, out);
+    else
+        correlate_groups(tiles, c, &t, first, begin, out);
 }
 
 static void correlate_band(void *arg, int64_t part, int worker)
