@@ -79,8 +79,8 @@ const void *firn__cache_get(const firn__cache *c, size_t sample) { return c->fea
 static void over_budget(firn__cache *c, double need)
 {
     char why[sizeof c->why];
-    snprintf(why, sizeof why, "the features of %zu samples take about %.1f KiB, more than the %.1f KiB of the budget",
-             c->count, need / 1024, (double)budget_of(c) / 1024);
+    snprintf(why, sizeof why, "the features of %zu samples take about %.4g MB, more than the %.4g MB of the budget",
+             c->count, need / 1e6, (double)budget_of(c) / 1e6);
     turn_off(c, why);
 }
 

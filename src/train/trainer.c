@@ -163,10 +163,10 @@ static void report_cache(const firn_trainer *t, FILE *out)
     if (s.why_unused != NULL)
         fprintf(out, "feature cache: not used: %s\n", s.why_unused);
     else
-        fprintf(out, "feature cache: at most %zu bytes a sample; budget %.1f KiB\n", bound, budget / 1024);
+        fprintf(out, "feature cache: at most %zu bytes a sample; budget %.4g MB\n", bound, budget / 1e6);
     if (s.served > 0 || s.samples > 0)
-        fprintf(out, "feature cache: holds %zu samples in %.1f KiB; served %llu samples, %.2f GFLOP not run\n", s.samples,
-                (double)s.bytes / 1024, (unsigned long long)s.served, (double)s.flops_saved / 1e9);
+        fprintf(out, "feature cache: holds %zu samples in %.4g MB; served %llu samples, %.2f GFLOP not run\n", s.samples,
+                (double)s.bytes / 1e6, (unsigned long long)s.served, (double)s.flops_saved / 1e9);
 }
 
 firn_status firn_trainer_report(const firn_trainer *t, FILE *out)

@@ -303,7 +303,7 @@ static const scenario scenarios[] = {
     {"half a layer", half_a_layer, RIG_PLAIN, 2 * ALL, ALL, "served 180", &usual},
     {"augmented", frozen_prefix, RIG_PLAIN, 0, 0, "not used differ between epochs", &augmented},
     {"no room for the table", frozen_prefix, RIG_PLAIN, 0, 0, "not used budget", &no_room},
-    {"budget seen in the first batch", frozen_prefix, RIG_PLAIN, 0, 0, "not used 90 samples take KiB 3.9 budget", &small},
+    {"budget seen in the first batch", frozen_prefix, RIG_PLAIN, 0, 0, "not used 90 samples take 0.004 MB budget", &small},
     {"fewer samples fit the budget", fewer_samples_that_fit, RIG_PLAIN, RIG_VAL, RIG_VAL, "holds 30 served 30", &small},
     {"memory fails while filling", memory_fails_while_filling, RIG_PLAIN, 0, 0, "not used memory ran out", &usual},
     {"unfreeze inside", unfreeze_inside_the_prefix, RIG_PLAIN, ALL, 0, "not used", &usual},
