@@ -106,8 +106,8 @@ typedef struct firn_cross_entropy_attr {
 } firn_cross_entropy_attr;
 FIRN_API firn_tensor *firn_cross_entropy(firn_tensor *logits, firn_tensor *label, const firn_cross_entropy_attr *attr);
 /* Is loss what firn_cross_entropy() gave, or a firn_scale() of that?
- *   label   receives the input that its labels are fed to; NULL: they are none
- *   attr    receives its attributes
+ *   label   receives the input that its labels are fed to; may be NULL
+ *   attr    receives its attributes; may be NULL
  * Gives     false for all other tensors, and leaves label and attr alone */
 FIRN_API bool firn_cross_entropy_of(const firn_tensor *loss, firn_tensor **label, firn_cross_entropy_attr *attr);
 

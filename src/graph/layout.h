@@ -14,7 +14,7 @@
 typedef struct firn__buffer {
     size_t bytes; /* of the whole batch; in a region: of a slice */
     int first, last; /* ticks */
-    bool saved; /* forward writes it, and backward reads it */
+    bool saved;      /* forward writes it, and backward reads it */
     int region;
     size_t offset;
 } firn__buffer;

@@ -296,8 +296,8 @@ bool firn_cross_entropy_of(const firn_tensor *loss, firn_tensor **label, firn_cr
     if (n == NULL || n->op != &firn__op_cross_entropy) return false;
     firn_tensor *t = n->in[1];
     while (t->producer != NULL && t->producer->op == &firn__op_reshape) t = t->producer->in[0];
-    *label = t->kind == FIRN__INPUT ? t : NULL;
-    memcpy(attr, n->attr, sizeof *attr);
+    if (label != NULL) *label = t->kind == FIRN__INPUT ? t : NULL;
+    if (attr != NULL) memcpy(attr, n->attr, sizeof *attr);
     return true;
 }
 
