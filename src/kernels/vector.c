@@ -6,7 +6,7 @@
 #include "table.h"
 
 /* A thread is worth waking for so many elements. */
-static const int64_t elements_per_part = 16384;
+static const int64_t elements_per_part = 2048;
 
 /* ---- one function per kernel: the items split evenly, at multiples of 64 where an item is an element ---- */
 typedef struct vector_job {
