@@ -4,18 +4,10 @@
 #include "table.h"
 #include "vector.h"
 
-/* Blocks. A panel of B of block_k rows streams through L1, a group of panels is packed at a time into L2, where a block
- * of A lives too. Both fit a workspace, A's part behind B's: tiles of A are padded to whole vectors, which at worst
- * doubles it. */
-enum {
-    block_k = 512,
-    block_rows = 256,
-    group_columns = 128, /* a multiple of every tile's width */
-    strip = 16,          /* rows of B that are packed at a time, so that each page is visited once */
-    b_floats = block_k * group_columns
-};
-_Static_assert((2 * block_rows + 64) * block_k + b_floats <= (int)(FIRN__WORKSPACE_BYTES / sizeof(float)), "workspace");
-static const int64_t small_a = 4096;    /* floats of A that stay in L1 as they are */
+/* Blocks: the rows of a panel of B that are multiplied at a time, and what they are multiplied with for a tile, fit L1. */
+enum { block_k = 256, block_rows = 256 };
+_Static_assert(block_k * 64 + block_rows * block_rows <= (int)(FIRN__WORKSPACE_BYTES / sizeof(float)),
+               "a panel of B and the transpose of C");
 static const double serial_flops = 4e5; /* less is not worth waking a thread */
 
 typedef struct gemm_job {
@@ -30,115 +22,109 @@ typedef struct gemm_range {
     int64_t row, rows, column, columns;
 } gemm_range;
 
-/* How the tiles of a block read A: in place or a copy, row r at a + r * row; or tile by tile, tile i at a + i * tile. */
-typedef struct a_view {
-    const float *a;
-    int64_t row, k, tile;
-} a_view;
-
-static bool rows_alias(int64_t ld) { return ld % 512 == 0; } /* 2 KiB apart: all in a few sets of L1 */
-
-static int64_t whole_lanes(const firn__tiles *tiles, int64_t n) { return firn__ceil_div(n, tiles->lanes) * tiles->lanes; }
-
-/* A read by columns: tile by tile, [tile][k][row], in the order in which it is read. */
-static a_view pack_transposed_a(const firn__tiles *tiles, int64_t count, const float *a, int64_t lda, int64_t rows,
-                                int64_t kc, float *to)
+/* Packs `columns` columns, at most a panel, of k rows. */
+static void pack_panel(const firn__tiles *tiles, int64_t columns, int64_t k, const float *b, int64_t ldb, bool transposed,
+                       float *to)
 {
-    const int64_t pitch = whole_lanes(tiles, firn__ceil_div(rows, count));
-    for (int64_t i = 0; i < count; i++) {
-        const int64_t begin = rows * i / count, end = rows * (i + 1) / count;
-        tiles->copy(kc, end - begin, pitch, a + begin, lda, to + i * kc * pitch, pitch);
-    }
-    return (a_view){to, 1, pitch, kc * pitch};
+    const int64_t width = firn__tile_set_for(tiles, columns)->width;
+    if (transposed)
+        tiles->transpose(columns, k, width, b, ldb, to, width);
+    else
+        tiles->copy(k, columns, width, b, ldb, to, width);
 }
 
-static a_view view_a(const gemm_job *job, int64_t count, int64_t row, int64_t rows, int64_t k0, int64_t kc, bool reused,
-                     float *buffer)
+/* Where tiles find a panel of B: packed before, in place, or packed now. */
+static void view_b(const gemm_job *job, firn__tile *t, int64_t j, int64_t width, int64_t k0, float *buffer)
 {
     const firn__gemm_args *g = job->g;
-    if (g->a_transposed) {
-        const float *a = g->a + k0 * g->lda + row;
-        if (reused && (rows * kc > small_a || rows_alias(g->lda)))
-            return pack_transposed_a(job->tiles, count, a, g->lda, rows, kc, buffer);
-        return (a_view){a, 1, g->lda, 0};
+    t->ldb = firn__min(width, job->tiles->panel);
+    t->b_panel = job->tiles->panel * (g->b_packed ? g->k : 1);
+    t->pack = NULL;
+    if (g->b_packed != NULL) {
+        t->b = g->b_packed + j * g->k + k0 * t->ldb;
+    } else if (!g->b_transposed && t->columns == width) {
+        t->b = g->b + k0 * g->ldb + j;
+        t->ldb = g->ldb;
+        if (width <= job->tiles->panel) t->pack = buffer;
+    } else {
+        const float *b = g->b_transposed ? g->b + j * g->ldb + k0 : g->b + k0 * g->ldb + j;
+        pack_panel(job->tiles, t->columns, t->k, b, g->ldb, g->b_transposed, buffer);
+        t->b = buffer;
     }
-    const float *a = g->a + row * g->lda + k0;
-    if (reused && rows > 4 && rows_alias(g->lda)) {
-        const int64_t pitch = whole_lanes(job->tiles, kc) + 16;
-        job->tiles->copy(rows, kc, pitch - 16, a, g->lda, buffer, pitch);
-        return (a_view){buffer, pitch, 1, 0};
-    }
-    return (a_view){a, g->lda, 1, 0};
 }
 
-/* Packs `columns` columns of k rows, panel by panel. */
-static void pack_b(const firn__tiles *tiles, int64_t columns, int64_t k, const float *b, int64_t ldb, bool transposed,
-                   float *to)
-{
-    for (int64_t p = 0; p < k; p += transposed ? k : strip)
-        for (int64_t j = 0; j < columns; j += tiles->panel) {
-            const int64_t n = firn__min(tiles->panel, columns - j), width = firn__tile_set_for(tiles, n)->width;
-            if (transposed)
-                tiles->transpose(n, k, width, b + j * ldb, ldb, to + j * k, width);
-            else
-                tiles->copy(firn__min(strip, k - p), n, width, b + p * ldb + j, ldb, to + j * k + p * width, width);
-        }
-}
-
-/* Where the tiles of a group of columns find B. */
-typedef struct b_view {
-    const float *b; /* of the group's first column */
-    bool in_place;  /* else in panels of k rows */
-    int64_t k;
-} b_view;
-
-static b_view view_b(const gemm_job *job, int64_t j, int64_t columns, int64_t k0, int64_t kc, bool reused, float *buffer)
-{
-    const firn__gemm_args *g = job->g;
-    if (g->b_packed != NULL) return (b_view){g->b_packed + j * g->k, false, g->k};
-    const float *b = g->b_transposed ? g->b + j * g->ldb + k0 : g->b + k0 * g->ldb + j;
-    if (!g->b_transposed && !reused && firn__tile_packed_columns(job->tiles, columns) == columns)
-        return (b_view){b, true, kc};
-    pack_b(job->tiles, columns, kc, b, g->ldb, g->b_transposed, buffer);
-    return (b_view){buffer, false, kc};
-}
-
-/* Rows of C from row on, for one block of k. */
+/* Rows of C from row on, for one block of k. With tiles of a panel's width the first one packs for the others what it
+ * reads of B; wider ones, for a few rows, use more registers. */
 static void gemm_block(const gemm_job *job, const gemm_range *r, int64_t row, int64_t rows, int64_t k0, int64_t kc,
                        float *buffer)
 {
     const firn__gemm_args *g = job->g;
     const firn__tiles *tiles = job->tiles;
-    const firn__tile_set *widest = firn__tile_set_best(tiles, rows, r->columns);
+    const firn__tile_set *widest = firn__tile_set_for(tiles, r->columns);
+    if (rows <= widest->max_rows && (g->b_packed || !g->b_transposed))
+        widest = firn__tile_set_best(tiles, rows, r->columns);
     const int64_t count = firn__ceil_div(rows, widest->max_rows), end = r->column + r->columns;
-    const a_view a = view_a(job, count, row, rows, k0, kc, r->columns > widest->width, buffer + b_floats);
-    firn__tile t = {.a_row = a.row,
-                    .a_k = a.k,
+    firn__tile t = {.a_row = g->a_transposed ? 1 : g->lda,
+                    .a_k = g->a_transposed ? g->lda : 1,
                     .segments = 1,
                     .taps = 1,
                     .k = kc,
                     .ldc = g->ldc,
                     .resume = g->accumulate || k0 > 0,
                     .epilogue = k0 + kc == g->k ? &g->epilogue : NULL};
-    for (int64_t group = r->column; group < end; group += group_columns) {
-        const int64_t group_end = firn__min(group + group_columns, end);
-        const b_view b = view_b(job, group, group_end - group, k0, kc, count > 2, buffer);
-        for (int64_t j = group, width; j < group_end; j += width) {
-            const firn__tile_set *set = group_end - j >= widest->width ? widest : firn__tile_set_for(tiles, group_end - j);
-            width = set->width;
-            t.ldb = b.in_place ? g->ldb : firn__min(width, tiles->panel);
-            t.b_panel = b.in_place ? tiles->panel : tiles->panel * b.k;
-            t.b = b.in_place ? b.b + (j - group) : b.b + (j - group) * b.k + (g->b_packed ? k0 * t.ldb : 0);
-            t.columns = firn__min(width, group_end - j);
-            t.column = j;
-            for (int64_t i = 0; i < count; i++) {
-                const int64_t first = rows * i / count;
-                t.a = a.a + (a.tile ? i * a.tile : first * a.row);
-                t.c = g->c + (row + first) * g->ldc + j;
-                set->of_rows[rows * (i + 1) / count - first - 1](&t);
-            }
+    const float *a = g->a_transposed ? g->a + k0 * g->lda + row : g->a + row * g->lda + k0;
+    for (int64_t j = r->column, width; j < end; j += width) {
+        const firn__tile_set *set = end - j >= widest->width ? widest : firn__tile_set_for(tiles, end - j);
+        width = set->width;
+        t.columns = firn__min(width, end - j);
+        t.column = j;
+        view_b(job, &t, j, width, k0, buffer);
+        if (count == 1) t.pack = NULL; /* read once */
+        for (int64_t i = 0; i < count; i++) {
+            const int64_t first = rows * i / count, height = rows * (i + 1) / count - first;
+            t.a = a + first * t.a_row;
+            t.c = g->c + (row + first) * g->ldc + j;
+            set->of_rows[height - 1](&t);
+            if (t.pack != NULL) t.b = t.pack, t.ldb = width, t.pack = NULL;
         }
     }
+}
+
+static void gemm_rows(const gemm_job *job, const gemm_range *r, int64_t row, int64_t rows, float *buffer)
+{
+    const int64_t k = job->g->k, k_blocks = k > 0 ? firn__ceil_div(k, block_k) : 1;
+    for (int64_t kb = 0; kb < k_blocks; kb++) {
+        const int64_t k0 = k * kb / k_blocks, kc = k * (kb + 1) / k_blocks - k0;
+        gemm_block(job, r, row, rows, k0, kc, buffer);
+    }
+}
+
+/* B stored by its columns must be turned to be packed. Where it is much larger than A, A is turned in its place, and the
+ * transpose of C computed: the same chains. */
+static bool gemm_turned(const gemm_job *job, const gemm_range *r, float *buffer)
+{
+    const firn__gemm_args *g = job->g;
+    const firn__tiles *tiles = job->tiles;
+    if (!g->b_transposed || g->b_packed || g->a_transposed || r->rows < 2 || r->rows > block_rows ||
+        r->rows * (g->k + r->columns) > r->columns * g->k)
+        return false;
+    float *turned = buffer, *c = g->c + r->row * g->ldc + r->column;
+    buffer += block_rows * block_rows;
+    for (int64_t begin = 0; begin < r->columns; begin += block_rows) {
+        const int64_t columns = firn__min(block_rows, r->columns - begin);
+        firn__gemm_args t = {.m = columns, .n = r->rows, .k = g->k, .lda = g->ldb, .ldb = g->lda, .ldc = r->rows};
+        t.a = g->b + (r->column + begin) * g->ldb;
+        t.b = g->a + r->row * g->lda;
+        t.b_transposed = true;
+        t.c = turned;
+        t.accumulate = g->accumulate;
+        if (g->accumulate) tiles->transpose(r->rows, columns, r->rows, c + begin, g->ldc, turned, r->rows);
+        const gemm_job of_turned = {.g = &t, .tiles = tiles, .ctx = job->ctx};
+        gemm_rows(&of_turned, &(gemm_range){0, columns, 0, r->rows}, 0, columns, buffer);
+        tiles->transpose(columns, r->rows, columns, turned, r->rows, c + begin, g->ldc);
+    }
+    job->ctx->kernels->vector->finish(&g->epilogue, r->column, r->rows, r->columns, c, g->ldc);
+    return true;
 }
 
 /* Few columns, and A read by columns: lanes of rows use the registers better, and A needs no packing. */
@@ -146,7 +132,8 @@ static bool gemm_narrow(const gemm_job *job, int64_t row, int64_t rows, float *b
 {
     const firn__gemm_args *g = job->g;
     const int64_t width = firn__tile_packed_columns(job->tiles, g->n);
-    if (!g->a_transposed || g->n > FIRN__NARROW_COLUMNS || rows < job->tiles->lanes || g->k * width > b_floats)
+    if (!g->a_transposed || g->n > FIRN__NARROW_COLUMNS || rows < job->tiles->lanes ||
+        g->k * width > (int64_t)(FIRN__WORKSPACE_BYTES / sizeof(float)))
         return false;
     firn__tile t = {.a = g->a + row,
                     .segments = 1,
@@ -158,7 +145,7 @@ static bool gemm_narrow(const gemm_job *job, int64_t row, int64_t rows, float *b
                     .ldc = g->ldc,
                     .resume = g->accumulate,
                     .epilogue = &g->epilogue};
-    if (g->b_transposed) pack_b(job->tiles, g->n, g->k, g->b, g->ldb, true, buffer);
+    if (g->b_transposed) pack_panel(job->tiles, g->n, g->k, g->b, g->ldb, true, buffer);
     firn__tile_run_narrow(job->tiles, &t, rows, g->n);
     return true;
 }
@@ -176,14 +163,11 @@ static void gemm_part(void *arg, int64_t part, int worker)
     float *buffer = firn__workspace(job->ctx, worker);
     if (gemm_narrow(job, r.row, r.rows, buffer)) return;
 
-    const int64_t k_blocks = g->k > 0 ? firn__ceil_div(g->k, block_k) : 1;
-    for (int64_t kb = 0; kb < k_blocks; kb++) {
-        const int64_t k0 = g->k * kb / k_blocks, kc = g->k * (kb + 1) / k_blocks - k0;
-        const int64_t row_blocks = firn__ceil_div(r.rows, block_rows);
-        for (int64_t rb = 0; rb < row_blocks; rb++) {
-            const int64_t begin = r.rows * rb / row_blocks, end = r.rows * (rb + 1) / row_blocks;
-            gemm_block(job, &r, r.row + begin, end - begin, k0, kc, buffer);
-        }
+    if (gemm_turned(job, &r, buffer)) return;
+    const int64_t row_blocks = firn__ceil_div(r.rows, block_rows);
+    for (int64_t rb = 0; rb < row_blocks; rb++) {
+        const int64_t begin = r.rows * rb / row_blocks, end = r.rows * (rb + 1) / row_blocks;
+        gemm_rows(job, &r, r.row + begin, end - begin, buffer);
     }
 }
 
@@ -251,13 +235,13 @@ typedef struct pack_job {
     float *packed;
 } pack_job;
 
-static void pack_panel(void *arg, int64_t part, int worker)
+static void pack_part(void *arg, int64_t part, int worker)
 {
     (void)worker;
     const pack_job *p = arg;
     const int64_t j = part * p->tiles->panel;
-    pack_b(p->tiles, firn__min(p->tiles->panel, p->n - j), p->k, p->b + (p->b_transposed ? j * p->ldb : j), p->ldb,
-           p->b_transposed, p->packed + j * p->k);
+    pack_panel(p->tiles, firn__min(p->tiles->panel, p->n - j), p->k, p->b + (p->b_transposed ? j * p->ldb : j), p->ldb,
+               p->b_transposed, p->packed + j * p->k);
 }
 
 void firn__gemm_pack_b(firn__crew crew, int64_t n, int64_t k, const float *b, int64_t ldb, bool b_transposed, float *packed)
@@ -274,6 +258,6 @@ void firn__gemm_pack_b(firn__crew crew, int64_t n, int64_t k, const float *b, in
     else if (is_dot(n, k))
         job.tiles->transpose(k, n, k, b, ldb, packed, k);
     else
-        firn__parallel(crew, firn__ceil_div(n, job.tiles->panel), pack_panel, &job);
+        firn__parallel(crew, firn__ceil_div(n, job.tiles->panel), pack_part, &job);
     if (n % 64 == 0) packed[n * k] = crew.ctx->kernels->vector->all_finite(n / 64 * k, packed, 64); /* for sparse.c */
 }

@@ -109,7 +109,7 @@ static void sparse_a(void *arg, int64_t part, int worker)
         }
     }
     for (int64_t j = begin; j < end; j += block)
-        vector->sparse_finish(&g->epilogue, j, last - first, g->c + first * g->ldc + j, g->ldc);
+        vector->finish(&g->epilogue, j, last - first, block, g->c + first * g->ldc + j, g->ldc);
 }
 
 /* ---- B has the zeros, and A is read by columns: the transpose of C, 64 columns of C at a time ---- */

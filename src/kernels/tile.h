@@ -20,6 +20,7 @@ typedef struct firn__tile {
     bool resume;                         /* the chains go on from what c holds */
     const firn__epilogue_args *epilogue; /* NULL: none */
     int64_t column;                      /* of the epilogue's arrays, for the tile's first column */
+    float *pack;                         /* NULL, or the panel that b's rows are copied to; tiles no wider than one */
 } firn__tile;
 typedef void firn__tile_fn(const firn__tile *t);
 

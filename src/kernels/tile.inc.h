@@ -4,7 +4,7 @@
  *   PANEL_VECTORS                 vectors of a panel
  *   ZERO() LOAD(p) STORE(p, v) SPREAD(p) ADD(a, b) FMA(a, b, c) RELU(v)
  *   LOAD_PART(p, n) STORE_PART(p, v, n)    the first n lanes, 0 <= n < LANES; the rest is zero, or left alone
- *   TRANSPOSE(r)                  LANES vectors in place
+ *   TRANSPOSE(p, ld, r)           LANES rows of LANES floats from p on become the vectors r[0], r[1] ... of their columns
  *
  * and lists its tiles with TILES afterwards. */
 #include "tile.h"
@@ -57,6 +57,7 @@ INLINE TARGET void ISA(tile_multiply)(const firn__tile *t, ISA(accumulators) acc
     const int panels = (vectors + PANEL_VECTORS - 1) / PANEL_VECTORS, thirds = (rows + 2) / 3;
     const int64_t a_row = t->a_row, a_k = t->a_k, ldb = t->ldb;
     const float *b[MOST_VECTORS];
+    float *pack = t->pack;
     EACH(q, panels) b[q] = t->b + q * t->b_panel;
     for (int64_t s = 0; s < t->segments; s++)
         for (int64_t tap = 0; tap < t->taps; tap++) {
@@ -65,6 +66,11 @@ INLINE TARGET void ISA(tile_multiply)(const firn__tile *t, ISA(accumulators) acc
             for (int64_t p = t->k; p > 0; p--) {
                 VEC bv[MOST_VECTORS];
                 EACH(j, vectors) bv[j] = LOAD(b[j / PANEL_VECTORS] + j % PANEL_VECTORS * LANES);
+                if (vectors <= PANEL_VECTORS && pack != NULL) {
+                    EACH(j, vectors) STORE(pack + j * LANES, bv[j]);
+                    EACH(j, (vectors * LANES + 15) / 16) PREFETCH_L2(b[0] + vectors * LANES + j * 16); /* the next panel */
+                    pack += vectors * LANES;
+                }
                 EACH(i, rows) {
                     const VEC av = SPREAD(a[i / 3] + i % 3 * a_row);
                     EACH(j, vectors) acc[i][j] = FMA(av, bv[j], acc[i][j]);
@@ -216,15 +222,23 @@ static TARGET void ISA(copy)(int64_t rows, int64_t columns, int64_t width, const
     }
 }
 
-/* rows, columns: of src that are there; width: lanes to write. */
-INLINE TARGET void ISA(transpose_block)(int rows, int columns, int width, const float *src, int64_t ld, float *dst,
-                                        int64_t ldd)
+/* A block of which only `rows` and `columns` are there, and of whose lanes only `width` are written. */
+static TARGET void ISA(transpose_part)(int rows, int columns, int width, const float *src, int64_t ld, float *dst,
+                                       int64_t ldd)
 {
+    float all[LANES][LANES];
     VEC r[LANES];
-    EACH(i, LANES) r[i] = i < rows ? ISA(load_lanes)(src + i * ld, columns) : ZERO();
-    TRANSPOSE(r);
+    EACH(i, LANES) STORE(all[i], i < rows ? ISA(load_lanes)(src + i * ld, columns) : ZERO());
+    TRANSPOSE(all[0], LANES, r);
     EACH(j, LANES)
         if (j < columns) ISA(store_lanes)(dst + j * ldd, r[j], width);
+}
+
+INLINE TARGET void ISA(transpose_block)(const float *src, int64_t ld, float *dst, int64_t ldd)
+{
+    VEC r[LANES];
+    TRANSPOSE(src, ld, r);
+    EACH(j, LANES) STORE(dst + j * ldd, r[j]);
 }
 
 static TARGET void ISA(transpose)(int64_t rows, int64_t columns, int64_t width, const float *src, int64_t ld, float *dst,
@@ -236,9 +250,9 @@ static TARGET void ISA(transpose)(int64_t rows, int64_t columns, int64_t width, 
             const float *s = src + i * ld + j;
             float *d = dst + j * ldd + i;
             if (m == LANES && n == LANES)
-                ISA(transpose_block)(LANES, LANES, LANES, s, ld, d, ldd);
+                ISA(transpose_block)(s, ld, d, ldd);
             else
-                ISA(transpose_block)(m, n, w, s, ld, d, ldd);
+                ISA(transpose_part)(m, n, w, s, ld, d, ldd);
         }
 }
 

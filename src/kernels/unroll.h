@@ -25,8 +25,10 @@ static inline int lowest_bit(unsigned long long bits) /* of one, at least */
 
 #if defined(__GNUC__)
 #define PREFETCH(p) __builtin_prefetch(p)
+#define PREFETCH_L2(p) __builtin_prefetch(p, 0, 2) /* no nearer than the second-level cache */
 #else
 #define PREFETCH(p) ((void)(p))
+#define PREFETCH_L2(p) ((void)(p))
 #endif
 
 #endif

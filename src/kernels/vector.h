@@ -242,7 +242,8 @@ typedef struct firn__vector_kernels {
     void (*nonzero)(int64_t rows, int64_t columns, const float *x, int64_t ld, uint64_t *masks);
     bool (*all_finite)(int64_t rows, const float *x, int64_t ld);
     bool (*sparse_rows)(const firn__sparse_args *s, int64_t rows); /* whether a c has become -0 */
-    void (*sparse_finish)(const firn__epilogue_args *e, int64_t column, int64_t rows, float *c, int64_t ldc);
+    /* What the epilogue makes of rows of C, their first column being `column` of the whole. */
+    void (*finish)(const firn__epilogue_args *e, int64_t column, int64_t rows, int64_t columns, float *c, int64_t ldc);
 } firn__vector_kernels;
 
 extern const firn__vector_kernels firn__vector_ref, firn__vector_avx2, firn__vector_avx512, firn__vector_neon;

@@ -23,4 +23,4 @@ const firn__vector_kernels VECTOR_TABLE = {
     nonzero,
     all_finite,
     sparse_rows,
-    sparse_finish};
+    finish};

@@ -47,8 +47,9 @@ LANES_INLINE vf finish_output(vf v, const firn__epilogue_args *e, int64_t c, int
     return e->relu ? vf_max(vf_set(0.0f), v) : v;
 }
 
-static void sparse_finish(const firn__epilogue_args *e, int64_t column, int64_t rows, float *c, int64_t ldc)
+static void finish(const firn__epilogue_args *e, int64_t column, int64_t rows, int64_t columns, float *c, int64_t ldc)
 {
+    if (e->bias == NULL && e->scale == NULL && !e->relu) return;
     for (int64_t i = 0; i < rows; i++, c += ldc)
-        EACH_GROUP(j, n, 0, 64) vf_store_n(c + j, finish_output(vf_load_n(c + j, n), e, column + j, n), n);
+        EACH_GROUP(j, n, 0, columns) vf_store_n(c + j, finish_output(vf_load_n(c + j, n), e, column + j, n), n);
 }

@@ -17,7 +17,7 @@
 #define ADD(a, b) vaddq_f32(a, b)
 #define FMA(a, b, c) vfmaq_f32(c, a, b)
 #define RELU(v) vbslq_f32(vcltzq_f32(v), vdupq_n_f32(0), v) /* NaN and -0 stay */
-#define TRANSPOSE(r) transpose_vectors_neon(r)
+#define TRANSPOSE(p, ld, r) transpose_vectors_neon(p, ld, r)
 
 static inline float32x4_t load_first_neon(const float *p, int n)
 {
@@ -33,9 +33,10 @@ static inline void store_first_neon(float *p, float32x4_t v, int n)
     if (n > 0) memcpy(p, all, (size_t)n * sizeof *p);
 }
 
-static inline void transpose_vectors_neon(float32x4_t r[4])
+static inline void transpose_vectors_neon(const float *p, int64_t ld, float32x4_t r[4])
 {
-    const float32x4x2_t low = vtrnq_f32(r[0], r[1]), high = vtrnq_f32(r[2], r[3]);
+    const float32x4x2_t low = vtrnq_f32(vld1q_f32(p), vld1q_f32(p + ld));
+    const float32x4x2_t high = vtrnq_f32(vld1q_f32(p + 2 * ld), vld1q_f32(p + 3 * ld));
     for (int i = 0; i < 2; i++) {
         r[i] = vcombine_f32(vget_low_f32(low.val[i]), vget_low_f32(high.val[i]));
         r[2 + i] = vcombine_f32(vget_high_f32(low.val[i]), vget_high_f32(high.val[i]));

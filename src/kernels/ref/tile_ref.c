@@ -21,7 +21,7 @@ typedef struct lanes {
 #define ADD(a, b) add_ref(a, b)
 #define FMA(a, b, c) fma_ref(a, b, c)
 #define RELU(v) relu_ref(v)
-#define TRANSPOSE(r) transpose_vectors_ref(r)
+#define TRANSPOSE(p, ld, r) transpose_vectors_ref(p, ld, r)
 #define EVERY_LANE for (int i = 0; i < LANES; i++)
 
 static inline lanes load_ref(const float *p, int n)
@@ -43,12 +43,10 @@ static inline lanes fma_ref(lanes a, lanes b, lanes c) { EVERY_LANE c.at[i] = fm
 static inline lanes relu_ref(lanes v) { EVERY_LANE v.at[i] = v.at[i] < 0 ? 0 : v.at[i]; return v; } /* NaN and -0 stay */
 /* clang-format on */
 
-static inline void transpose_vectors_ref(lanes r[LANES])
+static inline void transpose_vectors_ref(const float *p, int64_t ld, lanes r[LANES])
 {
-    lanes t[LANES];
-    memcpy(t, r, sizeof t);
     EVERY_LANE
-    for (int j = 0; j < LANES; j++) r[i].at[j] = t[j].at[i];
+    for (int j = 0; j < LANES; j++) r[j].at[i] = p[i * ld + j];
 }
 
 #include "tile.inc.h"

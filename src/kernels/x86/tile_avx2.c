@@ -16,26 +16,24 @@
 #define ADD(a, b) _mm256_add_ps(a, b)
 #define FMA(a, b, c) _mm256_fmadd_ps(a, b, c)
 #define RELU(v) _mm256_max_ps(_mm256_setzero_ps(), v) /* the second operand, where one is NaN or both are zero */
-#define TRANSPOSE(r) transpose_vectors_avx2(r)
+#define TRANSPOSE(p, ld, r) transpose_vectors_avx2(p, ld, r)
 
-/* 8 x 8: pairs, then fours within 128-bit halves, then the halves. */
-static inline __attribute__((always_inline)) TARGET void transpose_vectors_avx2(__m256 r[8])
+/* 8 x 8. Halves of rows are gathered by the loads, which leaves two steps: pairs, then fours within halves. */
+static inline __attribute__((always_inline)) TARGET void transpose_vectors_avx2(const float *p, int64_t ld, __m256 r[8])
 {
-    __m256 t[8];
-    for (int i = 0; i < 8; i += 2) {
-        t[i] = _mm256_unpacklo_ps(r[i], r[i + 1]);
-        t[i + 1] = _mm256_unpackhi_ps(r[i], r[i + 1]);
-    }
-    for (int i = 0; i < 8; i += 4)
-        for (int j = 0; j < 2; j++) {
-            r[i + 2 * j] = _mm256_shuffle_ps(t[i + j], t[i + 2 + j], 0x44);
-            r[i + 2 * j + 1] = _mm256_shuffle_ps(t[i + j], t[i + 2 + j], 0xee);
+    for (int q = 0; q < 2; q++, p += 4) {
+        __m256 t[4];
+        for (int i = 0; i < 4; i++) { /* columns 4q.. of rows i, 4 + i */
+            t[i] = _mm256_castps128_ps256(_mm_loadu_ps(p + i * ld));
+            t[i] = _mm256_insertf128_ps(t[i], _mm_loadu_ps(p + (4 + i) * ld), 1);
         }
-    for (int i = 0; i < 4; i++) {
-        t[i] = _mm256_permute2f128_ps(r[i], r[4 + i], 0x20);
-        t[4 + i] = _mm256_permute2f128_ps(r[i], r[4 + i], 0x31);
+        const __m256 low = _mm256_unpacklo_ps(t[0], t[1]), low2 = _mm256_unpacklo_ps(t[2], t[3]);
+        const __m256 high = _mm256_unpackhi_ps(t[0], t[1]), high2 = _mm256_unpackhi_ps(t[2], t[3]);
+        r[4 * q] = _mm256_shuffle_ps(low, low2, 0x44);
+        r[4 * q + 1] = _mm256_shuffle_ps(low, low2, 0xee);
+        r[4 * q + 2] = _mm256_shuffle_ps(high, high2, 0x44);
+        r[4 * q + 3] = _mm256_shuffle_ps(high, high2, 0xee);
     }
-    for (int i = 0; i < 8; i++) r[i] = t[i];
 }
 
 #include "tile.inc.h"

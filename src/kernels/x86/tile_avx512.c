@@ -17,33 +17,27 @@
 #define ADD(a, b) _mm512_add_ps(a, b)
 #define FMA(a, b, c) _mm512_fmadd_ps(a, b, c)
 #define RELU(v) _mm512_max_ps(_mm512_setzero_ps(), v) /* the second operand, where one is NaN or both are zero */
-#define TRANSPOSE(r) transpose_vectors_avx512(r)
+#define TRANSPOSE(p, ld, r) transpose_vectors_avx512(p, ld, r)
 
-/* 16 x 16: pairs, then fours within 128-bit quarters, then the quarters. */
-static inline __attribute__((always_inline)) TARGET void transpose_vectors_avx512(__m512 r[16])
+/* 16 x 16. Quarters of rows are gathered by the loads, which leaves two steps: pairs, then fours within quarters. */
+static inline __attribute__((always_inline)) TARGET void transpose_vectors_avx512(const float *p, int64_t ld, __m512 r[16])
 {
-    __m512 t[16];
-    for (int i = 0; i < 16; i += 2) {
-        t[i] = _mm512_unpacklo_ps(r[i], r[i + 1]);
-        t[i + 1] = _mm512_unpackhi_ps(r[i], r[i + 1]);
-    }
-    for (int i = 0; i < 16; i += 4)
-        for (int j = 0; j < 2; j++) {
-            const __m512d x = _mm512_castps_pd(t[i + j]), y = _mm512_castps_pd(t[i + 2 + j]);
-            r[i + 2 * j] = _mm512_castpd_ps(_mm512_unpacklo_pd(x, y));
-            r[i + 2 * j + 1] = _mm512_castpd_ps(_mm512_unpackhi_pd(x, y));
+    for (int q = 0; q < 4; q++, p += 4) {
+        __m512 t[4];
+        for (int i = 0; i < 4; i++) { /* columns 4q.. of rows i, 4 + i, 8 + i, 12 + i */
+            t[i] = _mm512_castps128_ps512(_mm_loadu_ps(p + i * ld));
+            t[i] = _mm512_insertf32x4(t[i], _mm_loadu_ps(p + (4 + i) * ld), 1);
+            t[i] = _mm512_insertf32x4(t[i], _mm_loadu_ps(p + (8 + i) * ld), 2);
+            t[i] = _mm512_insertf32x4(t[i], _mm_loadu_ps(p + (12 + i) * ld), 3);
         }
-    for (int i = 0; i < 4; i++) {
-        t[i] = _mm512_shuffle_f32x4(r[i], r[4 + i], 0x88);
-        t[4 + i] = _mm512_shuffle_f32x4(r[i], r[4 + i], 0xdd);
-        t[8 + i] = _mm512_shuffle_f32x4(r[8 + i], r[12 + i], 0x88);
-        t[12 + i] = _mm512_shuffle_f32x4(r[8 + i], r[12 + i], 0xdd);
-    }
-    for (int i = 0; i < 4; i++) {
-        r[i] = _mm512_shuffle_f32x4(t[i], t[8 + i], 0x88);
-        r[4 + i] = _mm512_shuffle_f32x4(t[4 + i], t[12 + i], 0x88);
-        r[8 + i] = _mm512_shuffle_f32x4(t[i], t[8 + i], 0xdd);
-        r[12 + i] = _mm512_shuffle_f32x4(t[4 + i], t[12 + i], 0xdd);
+        const __m512d low = _mm512_castps_pd(_mm512_unpacklo_ps(t[0], t[1])),
+                      low2 = _mm512_castps_pd(_mm512_unpacklo_ps(t[2], t[3]));
+        const __m512d high = _mm512_castps_pd(_mm512_unpackhi_ps(t[0], t[1])),
+                      high2 = _mm512_castps_pd(_mm512_unpackhi_ps(t[2], t[3]));
+        r[4 * q] = _mm512_castpd_ps(_mm512_unpacklo_pd(low, low2));
+        r[4 * q + 1] = _mm512_castpd_ps(_mm512_unpackhi_pd(low, low2));
+        r[4 * q + 2] = _mm512_castpd_ps(_mm512_unpacklo_pd(high, high2));
+        r[4 * q + 3] = _mm512_castpd_ps(_mm512_unpackhi_pd(high, high2));
     }
 }
 
