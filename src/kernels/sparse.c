@@ -13,7 +13,9 @@
 
 enum { block = 64, samples = 8 };
 static const double sparse_flops = 1e5;
-static const double most_density = 0.6; /* from which on the dense tiles are faster */
+/* Where the dense tiles become faster. For a few rows it is the reading of B that takes the time. */
+enum { few_rows = 8 };
+static const double most_density = 0.4, most_density_of_few = 0.8;
 
 typedef struct sparse_job {
     const firn__gemm_args *g;
@@ -61,7 +63,7 @@ static void prefetch(const float *x, int64_t rows, int64_t ld)
 
 /* Rows k..k+depth-1 of 64 columns of B, 16 by 16: in place if B is packed, else in buffer. */
 static void block_of_b(const firn__gemm_args *g, const firn__tiles *tiles, int64_t k, int64_t depth, int64_t j,
-                       float *buffer, const float *b[4])
+                       float *buffer, const float **b)
 {
     const int64_t panel = tiles->panel;
     for (int64_t q = 0, column = j; q < 4; q++, column += 16)
@@ -88,12 +90,15 @@ static void sparse_a(void *arg, int64_t part, int worker)
     for (int64_t k = 0; k < g->k; k += block) {
         const int64_t depth = firn__min(block, g->k - k);
         bool whole = false, is_last = k + depth == g->k;
-        firn__sparse_args s[2];
+        firn__sparse_args s = {.a_row = g->lda,
+                               .a_k = 1,
+                               .vectors = (int)(end - begin) / 16,
+                               .ldb = g->b_packed ? tiles->panel : block,
+                               .ldc = g->ldc,
+                               .resume = k > 0};
         for (int64_t j = begin, q = 0; j < end; j += block, q++) {
-            s[q] = (firn__sparse_args){.a_row = g->lda, .a_k = 1, .ldc = g->ldc, .resume = k > 0};
-            s[q].ldb = g->b_packed ? tiles->panel : block;
-            block_of_b(g, tiles, k, depth, j, b + q * block * block, s[q].b);
-            whole = whole || (!g->b_packed && !vector->all_finite(depth, s[q].b[0], block));
+            block_of_b(g, tiles, k, depth, j, b + q * block * block, &s.b[4 * q]);
+            whole = whole || (!g->b_packed && !vector->all_finite(depth, s.b[4 * q], block));
         }
         for (int64_t i = first; i < last; i += block) {
             uint64_t masks[block];
@@ -102,14 +107,11 @@ static void sparse_a(void *arg, int64_t part, int worker)
             vector->nonzero(rows, depth, a, g->lda, masks);
             for (int64_t r = 0; whole && r < rows; r++) masks[r] = first_bits(depth);
             if (!is_last) prefetch(a + block, rows, g->lda);
-            for (int64_t j = begin, q = 0; j < end; j += block, q++) {
-                s[q].masks = masks, s[q].a = a, s[q].c = g->c + i * g->ldc + j;
-                if (vector->sparse_rows(&s[q], rows) && is_last) mend(job, i, rows, j, block, s[q].c, g->ldc, 1);
-            }
+            s.masks = masks, s.a = a, s.c = g->c + i * g->ldc + begin;
+            if (vector->sparse_rows(&s, rows) && is_last) mend(job, i, rows, begin, end - begin, s.c, g->ldc, 1);
         }
     }
-    for (int64_t j = begin; j < end; j += block)
-        vector->finish(&g->epilogue, j, last - first, block, g->c + first * g->ldc + j, g->ldc);
+    vector->finish(&g->epilogue, begin, last - first, end - begin, g->c + first * g->ldc + begin, g->ldc);
 }
 
 /* ---- B has the zeros, and A is read by columns: the transpose of C, 64 columns of C at a time ---- */
@@ -133,7 +135,7 @@ static void sparse_b(void *arg, int64_t part, int worker)
     const firn__tiles *tiles = job->ctx->kernels->tiles;
     const firn__vector_kernels *vector = job->ctx->kernels->vector;
     const int64_t first = part * block, columns = firn__min(block, g->n - first);
-    float *b = firn__workspace(job->ctx, worker), *turned = b + block * block; /* [m / 64][columns][64] */
+    float *b = firn__workspace(job->ctx, worker), *turned = b + block * block; /* [columns][m] */
     for (int64_t k = 0; k < g->k; k += block) {
         uint64_t masks[block] = {0};
         const int64_t depth = firn__min(block, g->k - k);
@@ -141,23 +143,22 @@ static void sparse_b(void *arg, int64_t part, int worker)
         if (first + block < g->n) prefetch(g->b + k * g->ldb + first + block, depth, g->ldb);
         vector->nonzero(depth, columns, b, block, masks);
         transpose_bits(masks);
-        for (int64_t i = 0; i < g->m; i += block) {
-            const float *dense = g->a + k * g->lda + i;
-            const firn__sparse_args s = {.masks = masks,
-                                         .a = b,
-                                         .a_row = 1,
-                                         .a_k = block,
-                                         .b = {dense, dense + 16, dense + 32, dense + 48},
-                                         .ldb = g->lda,
-                                         .c = turned + i * block,
-                                         .ldc = block,
-                                         .resume = k > 0};
-            if (vector->sparse_rows(&s, columns) && k + depth == g->k)
-                mend(job, i, block, first, columns, turned + i * block, 1, block);
+        for (int64_t i = 0, wide; i < g->m; i += wide) {
+            wide = firn__min(2 * block, g->m - i);
+            firn__sparse_args s = {.masks = masks,
+                                   .a = b,
+                                   .a_row = 1,
+                                   .a_k = block,
+                                   .vectors = (int)wide / 16,
+                                   .ldb = g->lda,
+                                   .c = turned + i,
+                                   .ldc = g->m,
+                                   .resume = k > 0};
+            for (int q = 0; q < s.vectors; q++) s.b[q] = g->a + k * g->lda + i + 16 * q;
+            if (vector->sparse_rows(&s, columns) && k + depth == g->k) mend(job, i, wide, first, columns, s.c, 1, g->m);
         }
     }
-    for (int64_t i = 0; i < g->m; i += block)
-        tiles->transpose(columns, block, columns, turned + i * block, block, g->c + i * g->ldc + first, g->ldc);
+    tiles->transpose(columns, g->m, columns, turned, g->m, g->c + first, g->ldc);
 }
 
 /* ---- which products ---- */
@@ -173,7 +174,7 @@ static bool has_zeros(const firn_ctx *ctx, const float *x, int64_t rows, int64_t
         for (; mask != 0; mask &= mask - 1) count++;
         seen += width;
     }
-    return (double)count < most_density * (double)seen;
+    return (double)count < (rows < few_rows ? most_density_of_few : most_density) * (double)seen;
 }
 
 static bool is_sparse_a(const firn_ctx *ctx, const firn__gemm_args *g)

@@ -210,13 +210,14 @@ typedef struct firn__norm_sums_args {
     X(norm_moments, norm_sums, FIRN__NORM_ROWS * a->columns)                                                               \
     X(norm_sums, norm_sums, FIRN__NORM_ROWS * a->columns)
 
-/* Rows of 64 columns, in the manner of sparse.c: c[i] += a[i * a_row + p * a_k] * b[.][p * ldb] for each
+/* Rows of 64 or 128 columns, in the manner of sparse.c: c[i] += a[i * a_row + p * a_k] * b[.][p * ldb] for each
  * bit p of masks[i]. */
 typedef struct firn__sparse_args {
     const uint64_t *masks;
     const float *a;
     int64_t a_row, a_k;
-    const float *b[4]; /* of 16 columns each */
+    const float *b[8]; /* of 16 columns each */
+    int vectors;       /* 4 or 8 of them */
     int64_t ldb;
     float *c;
     int64_t ldc;

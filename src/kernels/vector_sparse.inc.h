@@ -19,24 +19,32 @@ static bool all_finite(int64_t rows, const float *x, int64_t ld)
     return vf_first(vf_sum(vf_add(vf_add(sum[0], sum[1]), vf_add(sum[2], sum[3])))) == 0.0f;
 }
 
-static bool sparse_rows(const firn__sparse_args *s, int64_t rows)
+LANES_INLINE bool sparse_columns(const firn__sparse_args *s, int64_t rows, int first, const int vectors)
 {
     uint32_t negative_zeros = 0;
     for (int64_t i = 0; i < rows; i++) {
-        float *c = s->c + i * s->ldc;
-        vf sum[4];
-        EACH(j, 4) sum[j] = s->resume ? vf_load_n(c + 16 * j, 16) : vf_set(0.0f);
+        float *c = s->c + i * s->ldc + 16 * first;
+        vf sum[8];
+        EACH(j, vectors) sum[j] = s->resume ? vf_load_n(c + 16 * j, 16) : vf_set(0.0f);
         for (uint64_t left = s->masks[i]; left != 0; left &= left - 1) {
             const int p = lowest_bit(left);
             const vf a = vf_set(s->a[i * s->a_row + p * s->a_k]);
-            EACH(j, 4) sum[j] = vf_fma(a, vf_load_n(s->b[j] + p * s->ldb, 16), sum[j]);
+            EACH(j, vectors) sum[j] = vf_fma(a, vf_load_n(s->b[first + j] + p * s->ldb, 16), sum[j]);
         }
-        EACH(j, 4) {
+        EACH(j, vectors) {
             vf_store_n(c + 16 * j, sum[j], 16);
             negative_zeros |= vm_bits(vi_eq(vf_as_i(sum[j]), vi_set(0x80000000u)));
         }
     }
     return negative_zeros != 0;
+}
+
+static bool sparse_rows(const firn__sparse_args *s, int64_t rows)
+{
+    if (VEC_SUMS > 8 && s->vectors == 8) return sparse_columns(s, rows, 0, 8);
+    bool negative_zeros = sparse_columns(s, rows, 0, 4);
+    if (s->vectors == 8) negative_zeros |= sparse_columns(s, rows, 4, 4);
+    return negative_zeros;
 }
 
 /* A product's epilogue, of n columns from c on. */

@@ -164,7 +164,7 @@ static firn__gemm_args product_with_zeros(enum special special)
     const int64_t without_count = zeros_in_b       ? (k - 1) * g.lda + g.m
                                   : g.b_transposed ? (g.n - 1) * g.ldb + k
                                                    : (k - 1) * g.ldb + g.n;
-    const int64_t kept = below(45);
+    const int64_t kept = below(30);
     for (int64_t i = 0; i < with_count; i++) {
         if (special == vanishing) with[i] *= below(3) ? 1e-30f : 1e-20f;
         if (below(100) >= kept) with[i] = special == negative_zeros && coin() ? -0.0f : 0.0f;
