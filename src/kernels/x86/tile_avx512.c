@@ -43,10 +43,10 @@ static inline __attribute__((always_inline)) TARGET void transpose_vectors_avx51
 
 #include "tile.inc.h"
 
-/* 28 accumulators, a few registers for B: what the 32 registers hold. */
+/* At most 28 accumulators, the registers for B and one for A: what the 32 registers hold. */
 TILES(UP_TO_14, 1)
 TILES(UP_TO_14, 2)
-TILES(UP_TO_7, 4)
+TILES(UP_TO_6, 4)
 TILES(UP_TO_3, 8)
 DEPTHWISE_TILES(UP_TO_14)
 NARROW_TILES
