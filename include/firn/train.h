@@ -33,7 +33,7 @@ typedef struct firn_progress {
 typedef int (*firn_progress_fn)(const firn_progress *p, void *user); /* nonzero stops */
 /* A ready one: bar with ETA on a terminal, a line an epoch elsewhere. file: a FILE *. C cannot ask whether a stream is a
  * terminal: it counts as one if it cannot be positioned (so is no plain file), TERM is set and not "dumb", and CI is not
- * set. */
+ * set; on Linux, moreover, stdout and stderr must lead to a pseudo terminal. */
 FIRN_API int firn_progress_bar(const firn_progress *p, void *file);
 
 /* One event of a freezing schedule (FREEZE F19). */

@@ -3,11 +3,30 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* Linux tells in files on which mount the standard streams are, and which mounts hold terminals. */
+static bool is_elsewhere(const FILE *f)
+{
+    const char *path = f == stdout ? "/proc/self/fdinfo/1" : f == stderr ? "/proc/self/fdinfo/2" : NULL;
+    FILE *info = path ? fopen(path, "r") : NULL, *mounts = info ? fopen("/proc/self/mountinfo", "r") : NULL;
+    char line[1024];
+    int own = -1, id = -1;
+    bool terminals = false;
+    while (info != NULL && own < 0 && fgets(line, sizeof line, info) != NULL)
+        if (sscanf(line, "mnt_id: %d", &own) != 1) own = -1;
+    while (mounts != NULL && !terminals && fgets(line, sizeof line, mounts) != NULL)
+        terminals = sscanf(line, "%d", &id) == 1 && id == own && strstr(line, " - devpts ") != NULL;
+    const bool told = mounts != NULL && own >= 0;
+    if (info != NULL) fclose(info);
+    if (mounts != NULL) fclose(mounts);
+    return told && !terminals;
+}
+
 /* train.h says what counts as a terminal. */
 static bool draws_bars(FILE *f)
 {
     const char *term = getenv("TERM");
-    return term != NULL && *term != '\0' && strcmp(term, "dumb") != 0 && getenv("CI") == NULL && ftell(f) == -1L;
+    if (term == NULL || *term == '\0' || strcmp(term, "dumb") == 0 || getenv("CI") != NULL) return false;
+    return ftell(f) == -1L && !is_elsewhere(f);
 }
 
 static void print_metric(FILE *f, const char *name, float value)
@@ -55,11 +74,10 @@ int firn_progress_bar(const firn_progress *p, void *file)
 {
     FILE *f = file;
     if (p == NULL || f == NULL) return 0;
-    const bool bars = draws_bars(f);
     if (p->epoch_end) {
-        if (bars) fprintf(f, "\r%*s\r", 100, ""); /* wipes the bar */
+        if (draws_bars(f)) fprintf(f, "\r%*s\r", 100, ""); /* wipes the bar */
         print_epoch(p, f);
-    } else if (bars && p->steps > 0 && p->step * 100 / p->steps != (p->step - 1) * 100 / p->steps) {
+    } else if (p->steps > 0 && p->step * 100 / p->steps != (p->step - 1) * 100 / p->steps && draws_bars(f)) {
         print_bar(p, f);
     }
     fflush(f);

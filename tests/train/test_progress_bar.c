@@ -1,4 +1,5 @@
-#define _POSIX_C_SOURCE 200809L /* a pipe and the environment, for what counts as a terminal */
+#define _XOPEN_SOURCE 700 /* pipes, pseudo terminals and the environment, for what counts as a terminal */
+#include <fcntl.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -84,6 +85,43 @@ static const char *piped(const firn_progress *p, const char *term, const char *c
     return text;
 }
 
+/* What comes out at the other end where stdout leads to `to`. */
+static const char *printed_to(int to, int other, const firn_progress *p)
+{
+    static char text[512];
+    fflush(stdout);
+    const int kept = dup(1);
+    setenv("TERM", "xterm", 1);
+    unsetenv("CI");
+    assert_true(kept >= 0 && dup2(to, 1) == 1);
+    firn_progress_bar(p, stdout);
+    assert_int_equal(dup2(kept, 1), 1);
+    close(kept);
+    close(to);
+    const ssize_t n = read(other, text, sizeof text - 1);
+    text[n > 0 ? n : 0] = '\0';
+    close(other);
+    return text;
+}
+
+static void stdout_is_a_terminal_only_where_it_leads_to_one(void **state)
+{
+    (void)state;
+    const firn_progress p = {
+        .epoch = 1, .epochs = 2, .step = 30, .steps = 100, .loss = 0.5f, .accuracy = NAN, .seconds = 3};
+    FILE *linux = fopen("/proc/self/fdinfo/1", "r");
+    if (linux == NULL) skip();
+    fclose(linux);
+    int ends[2];
+    assert_int_equal(pipe(ends), 0);
+    assert_string_equal(printed_to(ends[1], ends[0], &p), "");
+    const int other = posix_openpt(O_RDWR | O_NOCTTY);
+    if (other < 0 || grantpt(other) != 0 || unlockpt(other) != 0) skip();
+    const int terminal = open(ptsname(other), O_RDWR | O_NOCTTY);
+    if (terminal < 0) skip();
+    assert_non_null(strstr(printed_to(terminal, other, &p), "epoch 1/2 [####"));
+}
+
 static void a_terminal_gets_a_bar_with_the_time_left(void **state)
 {
     (void)state;
@@ -145,6 +183,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_file_gets_a_line_an_epoch_and_nothing_else),
         cmocka_unit_test(a_terminal_gets_a_bar_with_the_time_left),
+        cmocka_unit_test(stdout_is_a_terminal_only_where_it_leads_to_one),
         cmocka_unit_test(a_log_gets_no_bar),
         cmocka_unit_test(a_long_epoch_draws_a_hundred_bars),
         cmocka_unit_test(nothing_to_write_is_no_crash),
