@@ -197,8 +197,8 @@ static void build(job *j)
     firn_tensor *x = firn_scale(image, 1.0f / 255.0f);
     x = firn_relu(firn_nn_conv2d(x, "features.conv1", &(firn_nn_conv2d_cfg){.out = 32, .kernel = 3, .init = init}));
     x = firn_relu(firn_nn_conv2d(x, "features.conv2", &(firn_nn_conv2d_cfg){.out = 32, .kernel = 3, .init = init}));
-    x = firn_nn_dropout(firn_max_pool2d(x, 2, 0), "features.dropout", 0.25f);
-    x = firn_flatten(x, 1);
+    x = firn_flatten(firn_max_pool2d(x, 2, 0), 1); /* before dropout, so that cached features are flat already */
+    x = firn_nn_dropout(x, "features.dropout", 0.25f);
     x = firn_relu(firn_nn_linear(x, "head.dense", &(firn_nn_linear_cfg){.out = 128, .init = init}));
     x = firn_nn_dropout(x, "head.dropout", 0.5f);
     j->logits = firn_nn_linear(x, "head.logits", &(firn_nn_linear_cfg){.out = j->classes - j->first_half, .init = init});

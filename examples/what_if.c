@@ -48,8 +48,8 @@ static firn_tensor *build_cnn(firn_tensor *x)
 {
     x = firn_relu(firn_nn_conv2d(x, "features.conv1", &(firn_nn_conv2d_cfg){.out = 32, .kernel = 3}));
     x = firn_relu(firn_nn_conv2d(x, "features.conv2", &(firn_nn_conv2d_cfg){.out = 32, .kernel = 3}));
-    x = firn_nn_dropout(firn_max_pool2d(x, 2, 0), "features.dropout", 0.25f);
-    x = firn_relu(dense(firn_flatten(x, 1), "head.dense", 128));
+    x = firn_nn_dropout(firn_flatten(firn_max_pool2d(x, 2, 0), 1), "features.dropout", 0.25f);
+    x = firn_relu(dense(x, "head.dense", 128));
     return dense(firn_nn_dropout(x, "head.dropout", 0.5f), "head.logits", 5);
 }
 

@@ -25,9 +25,8 @@ static firn_tensor *transfer_cnn(firn_tensor *x, int classes)
     const firn_nn_conv2d_cfg conv = {.out = 32, .kernel = 3, .init = FIRN_INIT_KERAS};
     firn_tensor *features = firn_relu(firn_nn_conv2d(x, "features.0", &conv));
     features = firn_relu(firn_nn_conv2d(features, "features.2", &conv));
-    features = firn_nn_dropout(firn_max_pool2d(features, 2, 0), "features.5", 0.25f);
-    firn_tensor *head = firn_flatten(features, 1);
-    head = firn_relu(firn_nn_linear(head, "head.0", &(firn_nn_linear_cfg){.out = 128, .init = FIRN_INIT_KERAS}));
+    features = firn_nn_dropout(firn_flatten(firn_max_pool2d(features, 2, 0), 1), "features.5", 0.25f);
+    firn_tensor *head = firn_relu(firn_nn_linear(features, "head.0", &(firn_nn_linear_cfg){.out = 128, .init = FIRN_INIT_KERAS}));
     head = firn_nn_dropout(head, "head.2", 0.5f);
     return firn_nn_linear(head, "head.3", &(firn_nn_linear_cfg){.out = classes, .init = FIRN_INIT_KERAS});
 }
