@@ -1,6 +1,7 @@
 /* vector_narrow.inc.h: products with few columns. Included once per instruction set. */
 
-/* The sums of 16 vectors, of vector i in lane i % 4 * 4 + i / 4: those of vf_sum(), in fewer steps. */
+/* The sums of 16 vectors, of vector i in lane lane_of(i): those of vf_sum(), in fewer steps. */
+LANES_INLINE int lane_of(int i) { return i % 4 * 4 + i / 4; } /* its own inverse */
 LANES_INLINE vf sums_of_16(vf s[16])
 {
     EACH(i, 8) s[i] = vf_join8(s[2 * i], s[2 * i + 1]);
@@ -9,27 +10,41 @@ LANES_INLINE vf sums_of_16(vf s[16])
     return vf_join1(s[0], s[1]);
 }
 
+/* What n elements of rows of A and of B, from a and b on, add to the sums. */
+LANES_INLINE void narrow_step(const firn__narrow_args *g, const float *a, const float *b, int64_t n, vf sum[16],
+                              const int rows, const int columns)
+{
+    vf row[16];
+    EACH(r, rows) row[r] = vf_load_n(a + r * g->lda, n);
+    EACH(q, columns) {
+        const vf column = vf_held(vf_load_n(b + q * g->ldb, n));
+        EACH(r, rows) {
+            vf *s = &sum[lane_of(r * columns + q)];
+            *s = vf_fma(row[r], column, *s);
+        }
+    }
+}
+
 /* rows x columns elements of C, at most VEC_SUMS, each in the 16 lanes of a vector. */
 LANES_INLINE void narrow_tile(const firn__narrow_args *g, int64_t i, int64_t j, const int rows, const int columns)
 {
     const float *a = g->a + i * g->lda, *b = g->b + j * g->ldb;
-    vf sum[16], row[16];
-    float lane[16];
+    float *c = g->c + i * g->ldc + j, lane[16];
+    vf sum[16];
     EACH(s, 16) sum[s] = vf_set(0.0f);
-    EACH_GROUP(p, n, 0, g->k)
-    {
-        EACH(r, rows) row[r] = vf_load_n(a + r * g->lda + p, n);
-        EACH(q, columns) {
-            const vf column = vf_load_n(b + q * g->ldb + p, n);
-            EACH(r, rows) sum[r * columns + q] = vf_fma(row[r], column, sum[r * columns + q]);
-        }
+    int64_t p = 0;
+    for (; p + 16 <= g->k; p += 16) narrow_step(g, a + p, b + p, 16, sum, rows, columns);
+    if (p < g->k) narrow_step(g, a + p, b + p, g->k - p, sum, rows, columns);
+    const vf sums = sums_of_16(sum);
+    if (g->ldc == columns && !g->accumulate) { /* the rows follow each other */
+        vf_store_n(c, sums, rows * columns);
+        return;
     }
-    vf_store_n(lane, sums_of_16(sum), 16);
+    vf_store_n(lane, sums, 16);
     EACH(r, rows)
         EACH(q, columns) {
-            const int s = r * columns + q;
-            float *c = &g->c[(i + r) * g->ldc + j + q];
-            *c = g->accumulate ? *c + lane[s % 4 * 4 + s / 4] : lane[s % 4 * 4 + s / 4];
+            float *at = &c[r * g->ldc + q];
+            *at = g->accumulate ? *at + lane[r * columns + q] : lane[r * columns + q];
         }
 }
 

@@ -45,6 +45,7 @@ LANES_INLINE void vf_store_n(float *p, vf x, int64_t n)
     for (int i = 0; i < 4; i++) vst1q_f32(q + 4 * i, x.r[i]);
     if (n < 16) memcpy(p, all, (size_t)n * sizeof *p);
 }
+LANES_INLINE vf vf_held(vf x) { return x; }
 /* The instructions vmax and vmin treat NaN and -0 in another way. */
 #define LARGER(a, b) vbslq_f32(vcgtq_f32(a, b), a, b)
 #define SMALLER(a, b) vbslq_f32(vcltq_f32(a, b), a, b)

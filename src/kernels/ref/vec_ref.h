@@ -37,6 +37,7 @@ typedef uint32_t vm; /* bit i: lane i */
 LANES_INLINE vf vf_set(float x) { vf r; EVERY_LANE r.at[i] = x; return r; }
 LANES_INLINE vf vf_load_n(const float *p, int64_t n) { vf r = {{0}}; memcpy(r.at, p, (size_t)n * sizeof *p); return r; }
 LANES_INLINE void vf_store_n(float *p, vf x, int64_t n) { memcpy(p, x.at, (size_t)n * sizeof *p); }
+LANES_INLINE vf vf_held(vf a) { return a; }
 FLOATS(vf_add, a.at[i] + b.at[i])
 FLOATS(vf_sub, a.at[i] - b.at[i])
 FLOATS(vf_mul, a.at[i] * b.at[i])

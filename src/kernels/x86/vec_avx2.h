@@ -41,6 +41,11 @@ LANES_INLINE void vf_store_n(float *p, vf x, int64_t n)
     else if (n > 8)
         store_part_avx2(p + 8, x.b, (int)n - 8);
 }
+LANES_INLINE vf vf_held(vf x)
+{
+    __asm__("" : "+x"(x.a), "+x"(x.b));
+    return x;
+}
 TWO(vf, vf_add, vf, _mm256_add_ps)
 TWO(vf, vf_sub, vf, _mm256_sub_ps)
 TWO(vf, vf_mul, vf, _mm256_mul_ps)

@@ -30,6 +30,11 @@ LANES_INLINE void vf_store_n(float *p, vf x, int64_t n)
     else
         _mm512_mask_storeu_ps(p, vm_first(n), x);
 }
+LANES_INLINE vf vf_held(vf x)
+{
+    __asm__("" : "+v"(x));
+    return x;
+}
 LANES_INLINE vf vf_add(vf a, vf b) { return _mm512_add_ps(a, b); }
 LANES_INLINE vf vf_sub(vf a, vf b) { return _mm512_sub_ps(a, b); }
 LANES_INLINE vf vf_mul(vf a, vf b) { return _mm512_mul_ps(a, b); }
