@@ -13,13 +13,22 @@ static int only_reader(const firn__layout *l, int slot)
     return FIRN__NONE;
 }
 
+/* Is the item a scale-shift that can be prepared before the product runs? One that is computed may come behind it. */
+static bool is_affine(const firn__layout *l, const firn__item *item)
+{
+    if (item->op != &firn__op_batch_norm_frozen) return false;
+    for (int k = 1; k < item->op->n_in; k++)
+        if (!firn__is_named(l->slots[item->in[k]].tensor)) return false;
+    return true;
+}
+
 void firn__layout_fuse(firn__layout *l)
 {
     for (int i = 0; i < l->n_items; i++) {
         firn__item *item = &l->items[i];
         if (!(item->op->traits & FIRN_OP_EPILOGUE) || (item->keep & FIRN_READS_OUT)) continue;
         int next = only_reader(l, item->out);
-        if (next >= 0 && l->items[next].op == &firn__op_batch_norm_frozen) {
+        if (next >= 0 && is_affine(l, &l->items[next])) {
             item->affine = next;
             l->items[next].leader = i;
             next = (l->items[next].keep & FIRN_READS_OUT) ? FIRN__NONE : only_reader(l, l->items[next].out);

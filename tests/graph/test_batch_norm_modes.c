@@ -125,6 +125,33 @@ static void frozen_statistics_need_no_scratch_forward(void **state)
     }
 }
 
+/* y = norm(conv(x)) with a scale that is made of a parameter, recorded in front of the convolution or behind it. */
+static void a_scale_that_is_computed_is_there_when_its_norm_runs(void **state)
+{
+    rig *r = *state;
+    firn_tensor *y[2];
+    firn_tensor *x = firn_input(r->m, "image", FIRN_F32, FIRN_SHAPE(FIRN_BATCH, CHANNELS, SIDE, SIDE));
+    firn_tensor *w = firn_find(r->m, "conv.weight"), *half = firn_find(r->m, "bn.weight");
+    firn_tensor *bias = firn_find(r->m, "bn.bias");
+    for (int behind = 0; behind < 2; behind++) {
+        firn_tensor *scale = behind ? NULL : firn_scale(half, 2);
+        firn_tensor *product = firn_conv2d(x, w, NULL, NULL);
+        if (behind) scale = firn_scale(half, 2);
+        y[behind] = firn_batch_norm(product, scale, bias, firn_find(r->m, "bn.running_mean"),
+                                    firn_find(r->m, "bn.running_var"), NULL);
+        assert_non_null(y[behind]);
+    }
+    firn_plan *plans[2];
+    const firn_feed feed = {"image", r->x};
+    for (int i = 0; i < 2; i++) {
+        assert_ok(r->ctx, firn_plan_create(&plans[i], y[i], &(firn_plan_options){.mode = FIRN_EVAL, .batch = BATCH}));
+        assert_ok(r->ctx, firn_plan_forward(plans[i], &feed, 1, BATCH));
+    }
+    const size_t count = (size_t)BATCH * CHANNELS * (SIDE - 2) * (SIDE - 2);
+    assert_bits_equal(firn_plan_value(plans[1], NULL), firn_plan_value(plans[0], NULL), count);
+    for (int i = 0; i < 2; i++) firn_plan_destroy(plans[i]);
+}
+
 static void statistics_are_frozen_both_or_neither(void **state)
 {
     rig *r = *state;
@@ -147,6 +174,7 @@ int main(void)
         TEST(freezing_weight_and_bias_alone_goes_on_tracking),
         TEST(one_value_a_channel_has_no_batch_statistics),
         TEST(frozen_statistics_need_no_scratch_forward),
+        TEST(a_scale_that_is_computed_is_there_when_its_norm_runs),
         TEST(statistics_are_frozen_both_or_neither),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
