@@ -119,11 +119,11 @@ void firn__node_free(firn_ctx *ctx, firn__node *n);
 static inline bool firn__is_turned(firn_shape s) { return s.rank == 4 && s.dim[1] > 1 && s.dim[2] * s.dim[3] > 1; }
 bool firn__dims_positive(firn_shape s, int from); /* rank in from..FIRN_MAX_RANK, dim[from..] at least 1 */
 
-/* What an optimizer asks of a plan: the gradient of a tensor (NULL as firn_plan_grad()); whether a backward has run whose
- * gradients no step has used; and to mark them as used. */
+/* What an optimizer asks of a plan: the gradient of a tensor (NULL as firn_plan_grad()); of how many rows a backward has
+ * run whose gradients no step has used, 0: there are none; and to mark them as used. */
 struct firn_plan;
 const float *firn__plan_grad(const struct firn_plan *plan, const firn_tensor *t);
-bool firn__plan_has_grads(const struct firn_plan *plan);
+int firn__plan_grad_rows(const struct firn_plan *plan);
 void firn__plan_take_grads(struct firn_plan *plan);
 
 /* "[N, 784]"; text: at least FIRN__SHAPE_TEXT characters. Returns text. */

@@ -110,7 +110,8 @@ static firn_status plan_allocate(firn_plan *plan)
     const firn__layout *l = &plan->layout;
     plan->ready = false;
     plan->rows = 0;
-    plan->has_grads = plan->new_grads = false;
+    plan->has_grads = false;
+    plan->grad_rows = 0;
     if (!block_fit(plan->ctx, &plan->arena, l->arena_bytes) || !block_fit(plan->ctx, &plan->grads, l->grads_bytes) ||
         !block_fit(plan->ctx, &plan->packed, l->packed_bytes))
         return FIRN_ERR_MEMORY;
@@ -235,8 +236,8 @@ const float *firn_plan_value(const firn_plan *plan, const firn_tensor *t)
     return copy >= 0 ? arena_at(plan, copy) : firn__slot_data(plan, slot);
 }
 
-bool firn__plan_has_grads(const firn_plan *plan) { return plan->new_grads; }
-void firn__plan_take_grads(firn_plan *plan) { plan->new_grads = false; }
+int firn__plan_grad_rows(const firn_plan *plan) { return plan->grad_rows; }
+void firn__plan_take_grads(firn_plan *plan) { plan->grad_rows = 0; }
 
 const float *firn__plan_grad(const firn_plan *plan, const firn_tensor *t)
 {

@@ -32,7 +32,7 @@ struct firn_plan {
     int all_rows;    /* of the last forward */
     bool pending;    /* a forward waits for its backward; counted in model->pending */
     bool has_grads;  /* backward has run since */
-    bool new_grads;  /* and no optimizer has stepped with what it gave */
+    int grad_rows;   /* of what it gave, if no optimizer has stepped with that; else 0 */
     char why[240];   /* for firn_plan_features_bound() */
 };
 

@@ -176,6 +176,6 @@ firn_status firn_plan_backward(firn_plan *plan)
     firn__run_backward(plan);
     firn_plan_forget(plan);
     plan->has_grads = true;
-    plan->new_grads = true;
+    plan->grad_rows = plan->all_rows;
     return FIRN_OK;
 }

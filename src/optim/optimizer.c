@@ -119,7 +119,7 @@ firn_status firn_optimizer_step(firn_optimizer *o, firn_plan *plan, float lr_sca
         return firn_fail(o->ctx, FIRN_ERR_STATE,
                          "firn_optimizer_step: a training plan is between forward and backward, which needs the weights of "
                          "its forward; call firn_plan_backward() or firn_plan_forget() first");
-    if (o->rows == 0 && !firn__plan_has_grads(plan)) return no_gradient(o, "firn_optimizer_step");
+    if (o->rows == 0 && firn__plan_grad_rows(plan) == 0) return no_gradient(o, "firn_optimizer_step");
     double norm = 0;
     st = measure_gradients(o, plan, &norm);
     if (st == FIRN_OK) st = fill_slots(o, plan);
@@ -148,11 +148,11 @@ firn_status firn_optimizer_accumulate(firn_optimizer *o, firn_plan *plan)
 {
     const firn_status st = check_plan(o, plan, "firn_optimizer_accumulate");
     if (st != FIRN_OK) return st;
-    if (!firn__plan_has_grads(plan)) return no_gradient(o, "firn_optimizer_accumulate");
+    const int rows = firn__plan_grad_rows(plan);
+    if (rows == 0) return no_gradient(o, "firn_optimizer_accumulate");
     for (size_t i = 0; i < o->n_slots; i++)
         if (firn__plan_grad(plan, o->m->named[i]) != NULL && !firn__optim_slot_sum(o, i)) return FIRN_ERR_MEMORY;
 
-    const int rows = firn_plan_rows(plan);
     for (size_t i = 0; i < o->n_slots; i++) {
         const float *g = firn__plan_grad(plan, o->m->named[i]);
         if (g == NULL) continue;

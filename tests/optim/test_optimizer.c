@@ -153,6 +153,53 @@ static void the_mask_is_locked_while_accumulating(void **state)
     net_close(&net); /* destroying it unlocks too */
 }
 
+/* A forward of other rows in between, which waits for its backward, is not what they are of. */
+static void gradients_are_weighted_by_the_rows_of_their_backward(void **state)
+{
+    (void)state;
+    small_net plain, busy;
+    net_open(&plain, &optim_cases[0].how);
+    net_open(&busy, &optim_cases[0].how);
+    const firn_feed feeds[] = {{"x", busy.x}, {"y", busy.y}};
+    for (int begin = 0; begin < NET_ROWS; begin += 5) {
+        const int rows = begin == 0 ? 5 : NET_ROWS - 5;
+        net_gradients(&plain, begin, rows);
+        assert_ok(plain.ctx, firn_optimizer_accumulate(plain.o, plain.plan));
+        net_gradients(&busy, begin, rows);
+        assert_ok(busy.ctx, firn_plan_forward(busy.plan, feeds, 2, 1));
+        assert_ok(busy.ctx, firn_optimizer_accumulate(busy.o, busy.plan));
+    }
+    firn_plan_forget(busy.plan);
+    assert_ok(plain.ctx, firn_optimizer_step(plain.o, plain.plan, 1));
+    assert_ok(busy.ctx, firn_optimizer_step(busy.o, busy.plan, 1));
+    for (int p = 0; p < NET_PARAMS; p++) assert_bits_equal(net_data(&busy, p), net_data(&plain, p), net_count(&plain, p));
+    net_close(&busy);
+    net_close(&plain);
+}
+
+static void gradients_accumulated_after_a_refused_forward_lock_the_mask_until_the_step(void **state)
+{
+    (void)state;
+    small_net net;
+    net_open(&net, &optim_cases[0].how);
+    firn_tensor *label = firn_input(net.m, "label", FIRN_U8, FIRN_SHAPE(FIRN_BATCH));
+    firn_tensor *x = firn_input(net.m, "z", FIRN_F32, FIRN_SHAPE(FIRN_BATCH, NET_IN));
+    firn_tensor *loss = firn_cross_entropy(firn_nn_linear(x, "c", &(firn_nn_linear_cfg){.out = 2}), label, NULL);
+    firn_plan *plan;
+    assert_ok(net.ctx, firn_plan_create(&plan, loss, &(firn_plan_options){.batch = 3}));
+    const uint8_t good[] = {0, 1, 1}, bad[] = {0, 2, 1};
+    assert_ok(net.ctx, firn_plan_forward(plan, (firn_feed[]){{"z", net.x}, {"label", good}}, 2, 3));
+    assert_ok(net.ctx, firn_plan_backward(plan));
+    assert_fails(net.ctx, FIRN_ERR_ARGUMENT, firn_plan_forward(plan, (firn_feed[]){{"z", net.x}, {"label", bad}}, 2, 3),
+                 "label row 1");
+    assert_ok(net.ctx, firn_optimizer_accumulate(net.o, plan));
+    assert_fails(net.ctx, FIRN_ERR_STATE, firn_freeze(net.m, "c", NULL), "accumulated");
+    assert_ok(net.ctx, firn_optimizer_step(net.o, plan, 1));
+    assert_ok(net.ctx, firn_freeze(net.m, "c", NULL));
+    firn_plan_destroy(plan);
+    net_close(&net);
+}
+
 /* Its gradients would be of weights that are gone. */
 static void no_step_is_taken_while_a_forward_waits(void **state)
 {
@@ -394,6 +441,8 @@ int main(void)
         cmocka_unit_test(clipping_bounds_the_update),
         cmocka_unit_test(accumulated_batches_step_as_their_union),
         cmocka_unit_test(the_mask_is_locked_while_accumulating),
+        cmocka_unit_test(gradients_are_weighted_by_the_rows_of_their_backward),
+        cmocka_unit_test(gradients_accumulated_after_a_refused_forward_lock_the_mask_until_the_step),
         cmocka_unit_test(no_step_is_taken_while_a_forward_waits),
         cmocka_unit_test(frozen_bytes_stay_with_every_optimizer_whenever_frozen),
         cmocka_unit_test(frozen_gradients_have_no_share_in_the_clip_norm),
