@@ -18,9 +18,8 @@ static double anneal(double start, double end, double t) { return end + (start -
 static double one_cycle(double step, double total)
 {
     const double start = 1 / 25.0, end = start / 1e4, top = 0.3 * total - 1, last = total - 1;
-    if (step <= top) return top > 0 ? anneal(start, 1, step / top) : 1;
-    const double from = top > 0 ? top : 0;
-    return step < last ? anneal(1, end, (step - from) / (last - from)) : end;
+    if (step <= top) return anneal(start, 1, step / top);
+    return step < last ? anneal(1, end, (step - top) / (last - top)) : end;
 }
 
 /* The factor of the kind, step counted behind the warm-up. */
