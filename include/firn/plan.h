@@ -10,8 +10,9 @@ typedef enum firn_mode { FIRN_TRAIN = 0, FIRN_EVAL = 1 } firn_mode;
 
 typedef struct firn_plan_options {
     firn_mode mode;
-    int batch;            /* capacity in rows; required, at least 1. Evaluation whose rows are independent of each other
-                           * goes through a larger batch a few rows at a time, so its memory does not grow with it */
+    int batch;            /* capacity in rows; required, at least 1. Evaluation whose rows are independent of each other,
+                           * with no operator that checks them, goes through a larger batch a few rows at a time, so its
+                           * memory does not grow with it */
     firn_tensor *watch;   /* one more F32 result of an operator that can be read after forward (the logits beside the
                            * loss), or NULL */
     bool features;        /* firn_plan_features_pack() and firn_plan_forward_features() will be called: their values are

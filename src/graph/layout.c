@@ -151,13 +151,13 @@ static int pass_rows(const firn_ctx *ctx)
     return threads * A_THREAD > LEAST ? threads * A_THREAD : LEAST;
 }
 
-/* Does each row go through by itself? */
+/* Does each row go through by itself? What an operator checks, it checks of the whole batch, before anything runs. */
 static bool rows_are_independent(const firn__layout *l)
 {
     for (int i = 0; i < l->n_items; i++) {
         const firn__item *item = &l->items[i];
         if (item->op->traits & (FIRN_OP_RANDOM | FIRN_OP_BATCHMIX)) return false;
-        if (l->slots[item->out].row_bytes == 0) return false;
+        if (item->op->check != NULL || l->slots[item->out].row_bytes == 0) return false;
     }
     return true;
 }

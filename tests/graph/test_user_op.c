@@ -103,6 +103,41 @@ static void check_sees_what_is_fed_and_nothing_that_is_not_there_yet(void **stat
     }
 }
 
+static int forwards;
+
+static void count_forward(const firn_op_run *r)
+{
+    forwards++;
+    copy_forward(r);
+}
+
+static firn_status refuse_ones(const firn_op_run *r)
+{
+    const uint8_t *label = r->in[1].data;
+    for (int64_t i = 0; i < r->in[1].shape.dim[0]; i++)
+        if (label[i] == 1) return firn_op_bad_value(r, 1, i, label[i], "it must not be 1");
+    return FIRN_OK;
+}
+
+/* Evaluation goes through a large batch a few rows at a time: not through one that is checked. */
+static void a_large_batch_is_checked_whole_before_anything_runs(void **state)
+{
+    enum { MANY = 100, WRONG = 77 };
+    rig *r = *state;
+    static const firn_op op = {
+        .name = "no_ones", .n_in = 2, .fed = 1 << 1, .shape = same_shape, .forward = count_forward, .check = refuse_ones};
+    static float many[MANY * WIDTH];
+    static uint8_t wrong[MANY] = {[WRONG] = 1};
+    firn_plan *plan;
+    firn_tensor *y = firn_apply(&op, (firn_tensor *[]){r->x, r->label}, NULL);
+    assert_ok(r->ctx, firn_plan_create(&plan, y, &(firn_plan_options){.mode = FIRN_EVAL, .batch = MANY}));
+    forwards = 0;
+    assert_fails(r->ctx, FIRN_ERR_ARGUMENT, firn_plan_forward(plan, (firn_feed[]){{"x", many}, {"label", wrong}}, 2, MANY),
+                 "no_ones \"label\" row 77 must not be 1");
+    assert_int_equal(forwards, 0);
+    firn_plan_destroy(plan);
+}
+
 /* ---- prepare: y = x * w, w packed as it is ---- */
 
 static int prepared;
@@ -270,6 +305,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(a_label_must_be_fed),
         TEST(check_sees_what_is_fed_and_nothing_that_is_not_there_yet),
+        TEST(a_large_batch_is_checked_whole_before_anything_runs),
         TEST(frozen_weights_are_packed_once_a_plan),
         TEST(what_is_too_large_to_flatten_is_named),
         TEST(an_operator_that_refuses_a_slice_fails_the_plan),
