@@ -108,6 +108,9 @@ static firn_status forward_rows(firn_plan *plan, const char *what, const void *c
     const bool tail = features != NULL;
     if (rows < 1 || rows > plan->options.batch)
         return firn__fail(plan->ctx, FIRN_ERR_ARGUMENT, "%s: rows must be 1 to %d (the plan's batch), not %d", what, plan->options.batch, rows);
+    for (int i = 0; tail && i < rows; i++)
+        if (features[i] == NULL)
+            return firn__fail(plan->ctx, FIRN_ERR_ARGUMENT, "%s: the features of row %d are NULL", what, i);
     firn_status st = firn__plan_refresh(plan);
     if (st == FIRN_OK) st = check_feeds(plan, what, feeds, n_feeds, tail);
     if (st != FIRN_OK) return st;

@@ -145,6 +145,26 @@ static void features_of_another_mask_are_not_packed(void **state)
     net_finish(&n);
 }
 
+static void a_sample_without_features_is_named(void **state)
+{
+    (void)state;
+    net n;
+    unsigned char room[1 << 14];
+    net_build(&n, 1, NULL, 0);
+    assert_ok(n.ctx, firn_freeze(n.m, "conv1", NULL));
+    firn_plan *plan = net_plan(&n, n.loss, FIRN_TRAIN, false);
+    net_forward(&n, plan, 0, 2);
+    assert_true(firn_plan_features_pack(plan, 0, room) > 0);
+    firn_plan_forget(plan);
+    const void *const rows[] = {room, NULL};
+    const firn_feed label = {"label", n.labels};
+    assert_fails(n.ctx, FIRN_ERR_ARGUMENT, firn_plan_forward_features(plan, rows, &label, 1, 2),
+                 "firn_plan_forward_features row 1 NULL");
+    assert_ok(n.ctx, firn_plan_forward_features(plan, rows, &label, 1, 1));
+    firn_plan_destroy(plan);
+    net_finish(&n);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -153,6 +173,7 @@ int main(void)
         cmocka_unit_test(odd_rows_of_bytes_do_not_end_what_can_be_cached),
         cmocka_unit_test(features_of_odd_size_are_not_cached_and_the_reason_is_true),
         cmocka_unit_test(features_of_another_mask_are_not_packed),
+        cmocka_unit_test(a_sample_without_features_is_named),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
