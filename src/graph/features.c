@@ -32,8 +32,9 @@ size_t firn_plan_features_bound(const firn_plan *plan, const char **why)
     if (plan == NULL) return 0;
     firn__layout made;
     const firn__layout *l;
-    *why = "out of memory";
-    if (current_layout(plan, &made, &l) != FIRN_OK) return 0;
+    const firn_status st = current_layout(plan, &made, &l);
+    *why = st == FIRN_ERR_MEMORY ? "out of memory" : "the plan cannot be made under this mask (see firn_message())";
+    if (st != FIRN_OK) return 0;
     const size_t bytes = firn__layout_features_bound(l);
     if (l == &made) { /* the sentence must outlive the lists */
         firn_plan *mutable_plan = (firn_plan *)plan;

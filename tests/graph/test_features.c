@@ -125,6 +125,26 @@ static void features_of_odd_size_are_not_cached_and_the_reason_is_true(void **st
     net_finish(&n);
 }
 
+/* Of running mean and variance both must be frozen, or neither. */
+static void a_mask_that_operators_refuse_is_not_called_a_lack_of_memory(void **state)
+{
+    (void)state;
+    net n;
+    const char *why;
+    net_build(&n, 1, NULL, 0);
+    firn_tensor *x = firn_nn_batch_norm(n.logits, "norm", NULL);
+    firn_plan *plan = net_plan(&n, firn_cross_entropy(x, n.label, NULL), FIRN_TRAIN, false);
+    assert_ok(n.ctx, firn_freeze(n.m, "conv1,norm.running_mean", NULL));
+    assert_int_equal(firn_plan_features_bound(plan, &why), 0);
+    assert_string_equal(why, "the plan cannot be made under this mask (see firn_message())");
+    assert_message_has(n.ctx, "norm.running_mean both frozen");
+    firn_clear_error(n.ctx);
+    assert_ok(n.ctx, firn_freeze(n.m, "norm.running_var", NULL));
+    assert_true(firn_plan_features_bound(plan, &why) > 0);
+    firn_plan_destroy(plan);
+    net_finish(&n);
+}
+
 static void features_of_another_mask_are_not_packed(void **state)
 {
     (void)state;
@@ -172,6 +192,7 @@ int main(void)
         cmocka_unit_test(the_features_version_follows_what_they_stand_on),
         cmocka_unit_test(odd_rows_of_bytes_do_not_end_what_can_be_cached),
         cmocka_unit_test(features_of_odd_size_are_not_cached_and_the_reason_is_true),
+        cmocka_unit_test(a_mask_that_operators_refuse_is_not_called_a_lack_of_memory),
         cmocka_unit_test(features_of_another_mask_are_not_packed),
         cmocka_unit_test(a_sample_without_features_is_named),
     };
