@@ -129,7 +129,8 @@ static const char *why_unused(const firn_trainer *t)
     if (t->opt.no_cache) return "turned off by no_cache";
     if (t->opt.augmented) return "the inputs are said to differ between epochs";
     if (firn_plan_features_bound(t->train.plan, &why) == 0) return why;
-    if (t->train_cache.off) return t->train_cache.why;
+    if (t->train_cache.off && t->train_cache.version == firn_plan_features_version(t->train.plan))
+        return t->train_cache.why;
     if (t->train_cache.count > 0 && !t->train_cache.fill) return "a single epoch would not read it again";
     return NULL;
 }

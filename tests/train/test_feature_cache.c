@@ -474,6 +474,22 @@ static void the_first_batch_tells_that_all_will_not_fit(void **state)
     rig_close(&r);
 }
 
+/* The report comes before the fit that would fill the cache anew. */
+static void what_did_not_fit_is_no_reason_under_another_mask(void **state)
+{
+    (void)state;
+    static rig r;
+    rig_open(&r, RIG_PLAIN, &small, 1);
+    frozen_prefix(&r);
+    assert_report_has(&r, "not used budget", "before");
+    unfreeze(&r, "conv2");
+    assert_null(firn_trainer_cache(r.t).why_unused);
+    assert_report_has(&r, "most bytes sample; budget", "unfrozen");
+    freeze(&r, "conv2");
+    assert_non_null(firn_trainer_cache(r.t).why_unused); /* nothing has changed */
+    rig_close(&r);
+}
+
 /* Of two data sets the one that comes first has the budget. */
 static void validation_goes_without_where_only_the_training_data_fit(void **state)
 {
@@ -534,6 +550,7 @@ int main(void)
         cmocka_unit_test(swapped_feeds_are_other_data),
         cmocka_unit_test(the_budget_is_kept_whatever_it_is),
         cmocka_unit_test(the_first_batch_tells_that_all_will_not_fit),
+        cmocka_unit_test(what_did_not_fit_is_no_reason_under_another_mask),
         cmocka_unit_test(validation_goes_without_where_only_the_training_data_fit),
         cmocka_unit_test(failing_allocations_never_change_the_result),
     };
