@@ -227,19 +227,24 @@ static bool fit_done(const fit_run *run)
     return p->epoch >= (uint64_t)run->opt.epochs || (run->opt.patience > 0 && p->stale >= (uint64_t)run->opt.patience);
 }
 
+/* The position comes last: what is refused leaves a stopped fit as it was. */
+static firn_status enter_fit(fit_run *run)
+{
+    const firn_status st = check_schedule_fits(run);
+    if (st != FIRN_OK) return st;
+    if (!run->opt.no_shuffle) {
+        run->order = firn__train_alloc(run->t->ctx, run->data->count, sizeof *run->order);
+        if (run->order == NULL) return FIRN_ERR_MEMORY;
+    }
+    return take_position(run);
+}
+
 static firn_status run_fit(fit_run *run)
 {
     firn_trainer *t = run->t;
-    firn_status st = take_position(run);
-    if (st == FIRN_OK) st = check_schedule_fits(run);
-    if (st != FIRN_OK) return st;
-    if (!run->opt.no_shuffle) {
-        run->order = firn__train_alloc(t->ctx, run->data->count, sizeof *run->order);
-        if (run->order == NULL) return FIRN_ERR_MEMORY;
-    }
+    firn_status st = FIRN_OK;
     start_caches(run);
     while (st == FIRN_OK && !fit_done(run)) st = run_epoch(run);
-    firn__train_free(t->ctx, run->order, run->data->count, sizeof *run->order);
     if (st == FIRN_STOPPED) return st;
     firn_plan_forget(t->train.plan);
     firn_optimizer_forget(t->optimizer);
@@ -266,7 +271,9 @@ firn_status firn_fit(firn_trainer *t, const firn_dataset *data, const firn_fit_o
     run.batches = (data->count - 1) / (uint64_t)t->opt.batch + 1;
     run.steps = (run.batches - 1) / (uint64_t)t->opt.accumulate + 1;
     t->fitting = true;
-    st = run_fit(&run);
+    st = enter_fit(&run);
+    if (st == FIRN_OK) st = run_fit(&run);
+    firn__train_free(t->ctx, run.order, data->count, sizeof *run.order);
     t->fitting = false;
     return st;
 }

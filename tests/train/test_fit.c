@@ -305,6 +305,31 @@ static void other_data_begin_a_new_fit(void **state)
     rig_close(&r);
 }
 
+/* What is refused has not begun. */
+static void a_fit_that_is_refused_leaves_a_stopped_one_to_go_on(void **state)
+{
+    (void)state;
+    static rig straight, r;
+    const firn_trainer_options warm = {.batch = 16, .schedule = {.kind = FIRN_COSINE, .warmup = 7}};
+    stopper s = {3}, never = {-1};
+    rig_open(&straight, RIG_PLAIN, &warm, 1);
+    rig_open(&r, RIG_PLAIN, &warm, 1);
+    assert_ok(straight.ctx, firn_fit(straight.t, &straight.data, &(firn_fit_options){.epochs = 2}));
+    assert_fails(r.ctx, FIRN_ERR_ARGUMENT, firn_fit(r.t, &r.other, NULL), "warm-up 7 6");
+    assert_false(firn_trainer_position_get(r.t).running);
+    assert_status(r.ctx, FIRN_STOPPED,
+                  firn_fit(r.t, &r.data, &(firn_fit_options){.epochs = 2, .on_progress = stop_later, .user = &s}));
+    assert_fails(r.ctx, FIRN_ERR_ARGUMENT, firn_fit(r.t, &r.other, NULL), "warm-up 7 6");
+    r.memory.fail_at = r.memory.calls + 1; /* the order */
+    assert_fails(r.ctx, FIRN_ERR_MEMORY, firn_fit(r.t, &r.other, &(firn_fit_options){.epochs = 2}), "memory");
+    r.memory.fail_at = 0;
+    assert_int_equal(firn_trainer_position_get(r.t).fit_steps, 4);
+    assert_ok(r.ctx, firn_fit(r.t, &r.data, &(firn_fit_options){.epochs = 2, .on_progress = stop_later, .user = &never}));
+    rig_assert_equal(&straight, &r);
+    rig_close(&r);
+    rig_close(&straight);
+}
+
 static void a_position_that_does_not_fit_is_refused(void **state)
 {
     (void)state;
@@ -430,6 +455,7 @@ int main(void)
         cmocka_unit_test(a_stopped_fit_goes_on_as_if_it_had_not_been_stopped),
         cmocka_unit_test(a_fit_goes_on_in_another_process_bit_for_bit),
         cmocka_unit_test(other_data_begin_a_new_fit),
+        cmocka_unit_test(a_fit_that_is_refused_leaves_a_stopped_one_to_go_on),
         cmocka_unit_test(a_position_that_does_not_fit_is_refused),
         cmocka_unit_test(a_loss_that_is_not_finite_names_epoch_and_step),
         cmocka_unit_test(a_callback_may_evaluate_but_not_fit),
