@@ -49,7 +49,8 @@ typedef struct firn_trainer_options {
     int batch;               /* zero: 32 */
     int accumulate;          /* batches a step; zero: 1 */
     firn_optim optim;        /* zero: SGD, lr 0.01 */
-    firn_schedule schedule;  /* zero: constant. Counts the trainer's steps; with total zero, those of each fit */
+    firn_schedule schedule;  /* zero: constant. Counts the trainer's steps; COSINE and ONE_CYCLE with total zero: those of
+                              * each fit */
     size_t cache_bytes;      /* budget of the feature cache; zero: 1 GiB; SIZE_MAX: no limit */
     bool no_cache;
     bool augmented;          /* inputs differ between epochs, so no cache */
