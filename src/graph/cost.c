@@ -11,7 +11,7 @@ firn_cost firn__layout_cost(const firn__layout *l)
         const firn_tensor *t = l->slots[i].tensor;
         if (!firn__is_named(t)) continue;
         c.bytes_params += t->block.bytes;
-        if (t->kind != FIRN__PARAM) continue;
+        if (t->kind != FIRN__PARAM || !l->slots[i].rooted) continue;
         c.params += t->block.bytes / sizeof(float);
         if (!firn__slot_frozen(l, &l->slots[i])) c.params_trainable += t->block.bytes / sizeof(float);
     }

@@ -46,18 +46,20 @@ int firn__layout_slot(const firn__layout *l, const firn_tensor *t) { return t->i
 
 /* ---- collect ---- */
 
+enum { OF_WATCH = 1, OF_ROOT = 2 }; /* who depends on a tensor */
+
 /* Marks every tensor that root and watch depend on; the number of nodes among their producers. */
-static int mark_live(const firn__layout *l, int *live)
+static int mark_live(const firn__layout *l, unsigned char *live)
 {
     int nodes = 0;
-    live[l->root->index] = 1;
-    if (l->options.watch != NULL) live[l->options.watch->index] = 1;
+    if (l->options.watch != NULL) live[l->options.watch->index] = OF_WATCH;
+    live[l->root->index] |= OF_ROOT;
     for (size_t i = l->model->n_nodes; i-- > 0;) {
         const firn__node *n = l->model->nodes[i];
         if (!live[n->out->index]) continue;
         nodes++;
         for (int k = 0; k < n->op->n_in; k++)
-            if (n->in[k] != NULL) live[n->in[k]->index] = 1;
+            if (n->in[k] != NULL) live[n->in[k]->index] |= live[n->out->index];
     }
     return nodes;
 }
@@ -116,12 +118,12 @@ firn_status firn__layout_collect(firn__layout *l)
 {
     const firn_model *m = l->model;
     l->n_tensors = m->n_tensors;
-    int *live = firn__layout_alloc(l, m->n_tensors, sizeof *live);
+    unsigned char *live = firn__layout_alloc(l, m->n_tensors, sizeof *live);
     l->slot_of = firn__layout_alloc(l, m->n_tensors, sizeof *l->slot_of);
     if (live == NULL || l->slot_of == NULL) return FIRN_ERR_MEMORY;
     const int n_items = mark_live(l, live);
     int n_slots = 0;
-    for (size_t i = 0; i < m->n_tensors; i++) n_slots += live[i];
+    for (size_t i = 0; i < m->n_tensors; i++) n_slots += live[i] != 0;
     l->slots = firn__layout_alloc(l, (size_t)n_slots, sizeof *l->slots);
     l->items = firn__layout_alloc(l, (size_t)n_items, sizeof *l->items);
     if (l->slots == NULL || l->items == NULL) return FIRN_ERR_MEMORY;
@@ -130,6 +132,7 @@ firn_status firn__layout_collect(firn__layout *l)
         if (!live[i]) continue;
         const firn_status st = slot_fill(l, &l->slots[l->n_slots], m->tensors[i]);
         if (st != FIRN_OK) return st;
+        l->slots[l->n_slots].rooted = live[i] & OF_ROOT;
         l->slot_of[i] = l->n_slots++;
     }
     for (size_t i = 0; i < m->n_nodes; i++) {

@@ -31,6 +31,7 @@ typedef struct firn__slot { /* one tensor of the plan */
     bool held;        /* a frontier whose features are asked for: in memory from before forward to its end. So is what a held
                        * view looks at */
     bool output;      /* root or watch */
+    bool rooted;      /* root depends on it, not watch alone */
     bool saved;       /* read in backward */
     int producer;     /* item; FIRN__NONE: an input or a named tensor */
     int readers;      /* forward reads by items */

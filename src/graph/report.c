@@ -40,7 +40,7 @@ static void count_tensor(const firn__layout *l, const firn__slot *s, layer_row *
     if (s->tensor->kind != FIRN__PARAM) return;
     const uint64_t n = s->tensor->block.bytes / sizeof(float);
     row->params += n;
-    if (!firn__slot_frozen(l, s)) row->trainable += n;
+    if (s->rooted && !firn__slot_frozen(l, s)) row->trainable += n;
 }
 
 /* The row of the items first..last, which are those of one scope. seen: tensors counted before (shared weights). */

@@ -90,6 +90,36 @@ static void what_only_a_user_reads_is_not_saved_for_backward(void **state)
     net_finish(&n);
 }
 
+/* A second head beside the one that trains: it runs, but no gradient reaches it. */
+static void a_layer_that_only_the_watched_value_reads_counts_as_forward_alone(void **state)
+{
+    (void)state;
+    enum { OTHER = 7 };
+    char text[8192];
+    net n;
+    net_build(&n, 1, NULL, 0);
+    firn_cost alone, watched, unfrozen;
+    firn_plan *plan;
+    assert_ok(n.ctx, firn_plan_create(&plan, n.loss, &(firn_plan_options){.batch = BATCH}));
+    assert_ok(n.ctx, firn_plan_cost(plan, &alone, NULL));
+    firn_plan_destroy(plan);
+    firn_tensor *other = firn_nn_linear(n.logits, "other", &(firn_nn_linear_cfg){.out = OTHER});
+    assert_ok(n.ctx, firn_plan_create(&plan, n.loss, &(firn_plan_options){.batch = BATCH, .watch = other}));
+    assert_ok(n.ctx, firn_plan_cost(plan, &watched, &unfrozen));
+    assert_int_equal(watched.params, alone.params);
+    assert_int_equal(watched.params_trainable, alone.params_trainable);
+    assert_int_equal(unfrozen.params_trainable, alone.params_trainable);
+    assert_int_equal(watched.bytes_grads, alone.bytes_grads);
+    assert_int_equal(watched.flops_forward - alone.flops_forward, 2 * BATCH * CLASSES * OTHER);
+    report(&n, plan, text);
+    int params, trainable;
+    assert_int_equal(sscanf(strstr(text, "\nother "), " other %d %d", &params, &trainable), 2);
+    assert_int_equal(params, (CLASSES + 1) * OTHER);
+    assert_int_equal(trainable, 0);
+    firn_plan_destroy(plan);
+    net_finish(&n);
+}
+
 /* FREEZE F7 */
 static void the_report_has_notes_on_what_may_not_be_meant(void **state)
 {
@@ -121,6 +151,7 @@ int main(void)
         cmocka_unit_test(freezing_costs_less_and_the_report_says_so_before_any_step),
         cmocka_unit_test(the_column_of_what_is_saved_adds_up),
         cmocka_unit_test(what_only_a_user_reads_is_not_saved_for_backward),
+        cmocka_unit_test(a_layer_that_only_the_watched_value_reads_counts_as_forward_alone),
         cmocka_unit_test(the_report_has_notes_on_what_may_not_be_meant),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
