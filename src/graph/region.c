@@ -7,10 +7,13 @@
 /* Larger packed weights would be read again from far memory for every slice: such an item runs on the whole batch. */
 enum { WEIGHT_BYTES = 256 << 10 };
 
+/* What forward writes into a state is of the whole batch, and written once. */
+static bool updates_state(const firn__item *item) { return item->training && (item->op->states & ~item->frozen) != 0; }
+
 static bool eligible(const firn__layout *l, const firn__item *item)
 {
     if (item->want != 0 || (item->op->traits & (FIRN_OP_RANDOM | FIRN_OP_BATCHMIX)) || item->prepared_bytes > WEIGHT_BYTES) return false;
-    if (l->slots[item->out].row_bytes == 0) return false;
+    if (updates_state(item) || l->slots[item->out].row_bytes == 0) return false;
     for (int k = 0; k < item->op->n_in; k++) {
         const firn__slot *in = item->in[k] >= 0 ? &l->slots[item->in[k]] : NULL;
         if (in == NULL || firn__is_named(in->tensor)) continue;

@@ -299,6 +299,31 @@ static void an_operator_of_a_user_sees_mode_and_mask(void **state)
     firn_ctx_destroy(ctx);
 }
 
+/* Its samples do not mix, so slices of them would do, but for the state. */
+static void a_state_is_updated_once_a_forward_on_all_rows(void **state)
+{
+    rig *r = *state;
+    static firn_op op;
+    op = counting_op;
+    op.traits = 0;
+    firn_tensor *seen = firn_state(r->m, "seen", FIRN_SHAPE(WIDTH), (firn_init){.kind = FIRN_INIT_ZERO});
+    firn_tensor *y = firn_apply(&op, (firn_tensor *[]){firn_scale(r->x, 1), seen}, NULL);
+    firn_tensor *logits = firn_nn_linear(y, "head", &(firn_nn_linear_cfg){.out = 3});
+    firn_plan *train, *eval;
+    assert_ok(r->ctx,
+              firn_plan_create(&train, firn_cross_entropy(logits, r->label, NULL), &(firn_plan_options){.batch = BATCH}));
+    assert_ok(r->ctx, firn_plan_create(&eval, firn_apply(&gain, (firn_tensor *[]){r->x, seen}, NULL),
+                                       &(firn_plan_options){.mode = FIRN_EVAL, .batch = BATCH}));
+    for (int i = 1; i <= 3; i++) {
+        assert_ok(r->ctx, firn_plan_forward(train, feeds, 2, BATCH));
+        assert_close(*firn_data(seen), i, 0, 0);
+        assert_ok(r->ctx, firn_plan_forward(eval, feeds, 1, BATCH)); /* what it has packed of the state is packed again */
+        assert_close(*firn_plan_value(eval, NULL), (double)i * (double)xs[0], 1e-6, 0);
+    }
+    firn_plan_destroy(eval);
+    firn_plan_destroy(train);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
@@ -310,6 +335,7 @@ int main(void)
         TEST(what_is_too_large_to_flatten_is_named),
         TEST(an_operator_that_refuses_a_slice_fails_the_plan),
         TEST(an_operator_of_a_user_sees_mode_and_mask),
+        TEST(a_state_is_updated_once_a_forward_on_all_rows),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
