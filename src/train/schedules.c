@@ -1,4 +1,5 @@
 #include <firn/train.h>
+#include <float.h>
 #include <limits.h>
 
 /* A list of which the first `capacity` events are written. */
@@ -26,6 +27,9 @@ static void add_probe(event_list *list, const char *const *layers, size_t n)
     for (size_t i = 0; i < n; i++) add_event(list, 1, i == n - 1, layers[i], 0);
 }
 
+/* Never zero, which would mean: as it was. */
+static float lower_rate(float rate, float divide) { return rate / divide > FLT_MIN ? rate / divide : FLT_MIN; }
+
 size_t firn_gradual_unfreezing(const char *const *layers, size_t n, int every, float divide, firn_freeze_event *events,
                                size_t capacity)
 {
@@ -33,7 +37,10 @@ size_t firn_gradual_unfreezing(const char *const *layers, size_t n, int every, f
     if (layers == NULL || n == 0 || every < 1 || !(divide > 0)) return 0;
     add_probe(&list, layers, n);
     float rate = 1;
-    for (size_t k = 1; k < n; k++) add_event(&list, epoch_after(k, every), true, layers[n - 1 - k], rate /= divide);
+    for (size_t k = 1; k < n; k++) {
+        rate = lower_rate(rate, divide);
+        add_event(&list, epoch_after(k, every), true, layers[n - 1 - k], rate);
+    }
     return list.n;
 }
 

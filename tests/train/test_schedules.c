@@ -28,6 +28,19 @@ static void gradual_unfreezing_goes_from_the_last_layer_down(void **state)
     assert_event(&e[6], 4, true, "conv1", 1);
 }
 
+/* 2.6 to the 110th is more than a float can divide by; a rate of zero would mean that the lowest layers keep a whole one.
+ */
+static void the_lowest_of_very_many_layers_still_have_the_smallest_rate(void **state)
+{
+    (void)state;
+    enum { MANY = 150 };
+    static const char *names[MANY];
+    static firn_freeze_event e[2 * MANY - 1];
+    for (int i = 0; i < MANY; i++) names[i] = "layer";
+    assert_int_equal(firn_gradual_unfreezing(names, MANY, 1, 2.6f, e, 2 * MANY - 1), 2 * MANY - 1);
+    for (int i = MANY + 1; i < 2 * MANY - 1; i++) assert_true(e[i].rate > 0 && e[i].rate <= e[i - 1].rate);
+}
+
 static void probe_then_tune_frees_all_after_the_probe(void **state)
 {
     (void)state;
@@ -79,6 +92,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(gradual_unfreezing_goes_from_the_last_layer_down),
+        cmocka_unit_test(the_lowest_of_very_many_layers_still_have_the_smallest_rate),
         cmocka_unit_test(probe_then_tune_frees_all_after_the_probe),
         cmocka_unit_test(progressive_freezing_goes_from_the_first_layer_up_and_spares_the_last),
         cmocka_unit_test(a_list_without_room_is_counted_and_cut),
