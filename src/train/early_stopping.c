@@ -53,11 +53,16 @@ firn_status firn__best_take(firn_trainer *t)
     return st;
 }
 
+/* What has not changed since is not written: features may stand on it. */
 firn_status firn__best_restore(firn_trainer *t)
 {
     firn_status st = FIRN_OK;
-    for (size_t i = 0; st == FIRN_OK && i < t->n_best; i++)
-        if (t->best[i] != NULL) st = firn_write(t->m, firn_tensor_at(t->m, i).name, t->best[i], element_count(t, i));
+    for (size_t i = 0; st == FIRN_OK && i < t->n_best; i++) {
+        const firn_tensor_info now = firn_tensor_at(t->m, i);
+        const size_t count = element_count(t, i);
+        if (t->best[i] != NULL && memcmp(now.data, t->best[i], count * sizeof(float)) != 0)
+            st = firn_write(t->m, now.name, t->best[i], count);
+    }
     return st;
 }
 

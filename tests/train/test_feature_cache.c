@@ -270,6 +270,16 @@ static void validated(rig *r)
     assert_ok(r->ctx, firn_fit(r->t, &r->data, &(firn_fit_options){.epochs = 3, .validation = &r->val, .patience = 3}));
 }
 
+/* The best weights are written back at the end; those of the prefix are what they were. */
+static void frozen_on_the_way_and_restored(rig *r)
+{
+    const firn_freeze_event event = {.epoch = 2, .selector = "conv1,conv2"};
+    assert_ok(r->ctx, firn_fit(r->t, &r->data,
+                               &(firn_fit_options){
+                                   .epochs = 4, .validation = &r->val, .patience = 4, .events = &event, .n_events = 1}));
+    fit(r, &r->data, 2);
+}
+
 static int stop_in_the_first_epoch(const firn_progress *p, void *user)
 {
     (void)user;
@@ -331,6 +341,8 @@ static const scenario scenarios[] = {
     {"statistics written", statistics_written, RIG_NORM, 3 * ALL, ALL, "served 270", &usual},
     {"skip across the frontier", skip_across_the_frontier, RIG_SKIP, 2 * ALL, ALL, "served 180", &usual},
     {"validated", validated, RIG_PLAIN, 2 * (ALL + RIG_VAL), ALL + RIG_VAL, "holds 120 served 240", &usual},
+    {"frozen on the way, restored", frozen_on_the_way_and_restored, RIG_PLAIN, 4 * ALL + 2 * RIG_VAL, ALL + RIG_VAL,
+     "served 420", &usual},
     {"stopped while filling", stopped_while_filling, RIG_PLAIN, 2 * ALL, ALL, "served 180", &usual},
     {"evaluated between", evaluated_between, RIG_PLAIN, 2 * ALL, ALL, "served 180", &usual},
 };
