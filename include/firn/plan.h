@@ -114,7 +114,8 @@ FIRN_API size_t firn_plan_features_pack(const firn_plan *plan, int row, void *ds
 FIRN_API FIRN_MUST_USE firn_status firn_plan_forward_features(firn_plan *plan, const void *const *features,
                                                               const firn_feed *feeds, size_t n_feeds, int rows);
 
-/* The i-th input that firn_plan_forward_features() still needs; NULL if there are no more. */
+/* The i-th input that firn_plan_forward_features() still needs, under the mask of the plan's last forward (before the
+ * first: of its making); NULL if there are no more. */
 FIRN_API firn_tensor *firn_plan_features_input(const firn_plan *plan, size_t i);
 
 FIRN_C_END
