@@ -127,7 +127,7 @@ static bool gemm_turned(const gemm_job *job, const gemm_range *r, float *buffer)
     return true;
 }
 
-/* Few columns, and A read by columns: lanes of rows use the registers better, and A needs no packing. */
+/* Few columns, and A read by columns: lanes of rows use the registers better. */
 static bool gemm_narrow(const gemm_job *job, int64_t row, int64_t rows, float *buffer)
 {
     const firn__gemm_args *g = job->g;
@@ -161,9 +161,7 @@ static void gemm_part(void *arg, int64_t part, int worker)
     r.columns = firn__min(panels * (j + 1) / job->column_parts * panel, g->n) - r.column;
     if (r.rows == 0 || r.columns == 0) return;
     float *buffer = firn__workspace(job->ctx, worker);
-    if (gemm_narrow(job, r.row, r.rows, buffer)) return;
-
-    if (gemm_turned(job, &r, buffer)) return;
+    if (gemm_narrow(job, r.row, r.rows, buffer) || gemm_turned(job, &r, buffer)) return;
     const int64_t row_blocks = firn__ceil_div(r.rows, block_rows);
     for (int64_t rb = 0; rb < row_blocks; rb++) {
         const int64_t begin = r.rows * rb / row_blocks, end = r.rows * (rb + 1) / row_blocks;

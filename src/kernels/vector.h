@@ -239,7 +239,7 @@ typedef struct firn__vector_kernels {
                             float *const y[16]);
     void (*winograd_weight)(const float g[9][16], float to[36][16]);
     void (*winograd_weight_gradient)(const float *from, int64_t apart, int64_t count, float *to, int64_t step);
-    /* Bit j of masks[i]: x[i * ld + j] is not 0, columns <= 64. Whether rows of 64 are finite. Their epilogue. */
+    /* Bit j of masks[i]: x[i * ld + j] is not 0, columns <= 64. Whether rows of 64 are finite. */
     void (*nonzero)(int64_t rows, int64_t columns, const float *x, int64_t ld, uint64_t *masks);
     bool (*all_finite)(int64_t rows, const float *x, int64_t ld);
     bool (*sparse_rows)(const firn__sparse_args *s, int64_t rows); /* whether a c has become -0 */
