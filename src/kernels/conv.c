@@ -249,23 +249,18 @@ static void correlate_groups(const firn__tiles *tiles, const correlation *c, fir
 }
 
 /* One row of output, from rows of input that can be read as if there were zeros on the sides. */
-static void correlate_row(const conv_job *job, firn__rows rows, int64_t i, float *out)
+static void correlate_row(const conv_job *job, firn__tile *t, firn__rows rows, int64_t i, float *out)
 {
     const correlation *c = job->c;
-    const firn__tiles *tiles = job->tiles;
     int64_t begin, end;
     firn__axis_inside(&c->h, i, &begin, &end);
     const int64_t row = begin < end ? i * c->h.stride + begin * c->h.step + c->h.origin - rows.first : 0;
     const float *first = rows.at + row * job->band.pitch + (job->band.left + c->w.origin) * c->in_channels;
-    firn__tile t = {.a_row = c->w.stride * c->in_channels,
-                    .a_segment = c->h.step * job->band.pitch,
-                    .segments = end - begin,
-                    .ldc = c->out_pixel,
-                    .epilogue = c->epilogue};
+    t->segments = end - begin;
     if (c->depthwise)
-        correlate_depthwise(tiles, c, &t, first, begin, out);
+        correlate_depthwise(job->tiles, c, t, first, begin, out);
     else
-        correlate_groups(tiles, c, &t, first, begin, out);
+        correlate_groups(job->tiles, c, t, first, begin, out);
 }
 
 static void correlate_band(void *arg, int64_t part, int worker)
@@ -277,7 +272,11 @@ static void correlate_band(void *arg, int64_t part, int worker)
     const firn__rows rows =
         firn__band_fill(job->tiles, &job->band, &c->h, &c->w, c->in_channels, c->in + image * c->in_image, begin, end,
                         job->scratch + firn__conv_scratch_of(job->crew, worker) * job->band.floats);
-    for (int64_t i = begin; i < end; i++) correlate_row(job, rows, i, c->out + image * c->out_image + i * c->out_row);
+    firn__tile t = {.a_row = c->w.stride * c->in_channels,
+                    .a_segment = c->h.step * job->band.pitch,
+                    .ldc = c->out_pixel,
+                    .epilogue = c->epilogue};
+    for (int64_t i = begin; i < end; i++) correlate_row(job, &t, rows, i, c->out + image * c->out_image + i * c->out_row);
 }
 
 static void correlate(firn__crew crew, const correlation *c, float *scratch)

@@ -235,8 +235,8 @@ typedef struct firn__vector_kernels {
      * further on; of 16 weights; and of `count` gradients of weights, those of one position `step` apart. */
     void (*winograd_input)(float *const x[36], int64_t channels, float *to, int64_t apart);
     void (*winograd_gradient)(float *const dy[16], int64_t channels, float *to, int64_t apart);
-    void (*winograd_output)(const float *from, int64_t apart, int64_t channels, const firn__epilogue_args *e,
-                            float *const y[16]);
+    void (*winograd_output)(const float *from, int64_t apart, int64_t first, int64_t last, const firn__epilogue_args *e,
+                            float *const y[16]); /* channels first..last-1 */
     void (*winograd_weight)(const float g[9][16], float to[36][16]);
     void (*winograd_weight_gradient)(const float *from, int64_t apart, int64_t count, float *to, int64_t step);
     /* Bit j of masks[i]: x[i * ld + j] is not 0, columns <= 64. Whether rows of 64 are finite. */

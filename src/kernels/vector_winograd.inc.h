@@ -103,10 +103,10 @@ static void winograd_weight(const float g[9][16], float to[36][16])
     }
 }
 
-static void winograd_output(const float *from, int64_t apart, int64_t channels, const firn__epilogue_args *e,
+static void winograd_output(const float *from, int64_t apart, int64_t first, int64_t last, const firn__epilogue_args *e,
                             float *const y[16])
 {
-    EACH_GROUP(c, n, 0, channels)
+    EACH_GROUP(c, n, first, last)
     {
         vf half[6][4], row[4];
         EACH(j, 6) {

@@ -17,6 +17,7 @@ enum {
     side = 4,
     points = 36,
     lanes = 16,
+    few_tiles = 8,         /* for a thread */
     most = 1 << 20,        /* of a size, so that no product of sizes overflows */
     most_weights = 1 << 16 /* in * out: packed weights are four times as large as weights */
 };
@@ -28,6 +29,7 @@ typedef struct winograd_pass {
     firn__conv_args v;
     int64_t tiles_h, tiles_w;    /* of an image */
     int64_t rows;                /* of tiles in a band; bands go on from image to image */
+    int64_t groups;              /* of output channels, which a part of `forward` has one of */
     int64_t pitch;               /* floats from tile to tile of the output's transform */
     int64_t in_apart, out_apart; /* floats from point to point */
     int64_t pixel;               /* floats of one that stands for those outside */
@@ -173,14 +175,15 @@ static void gradient_of_band(const winograd_pass *p, int64_t begin, int64_t end,
     }
 }
 
-static void output_of_band(const winograd_pass *p, int64_t begin, int64_t end, const float *from, float *waste)
+static void output_of_band(const winograd_pass *p, int64_t begin, int64_t end, int64_t first, int64_t last,
+                           const float *from, float *waste)
 {
     const firn__conv_args *v = &p->v;
     for (int64_t row = begin; row < end; row++) {
         float *at[16], *image = p->out + row / p->tiles_h * v->oh * v->ow * v->o;
         for (int64_t j = 0; j < p->tiles_w; j++, from += p->pitch) {
             tile_pixels(4, image, v->oh, v->ow, v->o, row % p->tiles_h * side, j * side, waste, at);
-            p->crew.ctx->kernels->vector->winograd_output(from, p->out_apart, v->o, p->epilogue, at);
+            p->crew.ctx->kernels->vector->winograd_output(from, p->out_apart, first, last, p->epilogue, at);
         }
     }
 }
@@ -191,33 +194,38 @@ static void forward_band(void *arg, int64_t part, int worker)
 {
     const winograd_pass *p = arg;
     const firn__conv_args *v = &p->v;
-    const int64_t rows = v->n * p->tiles_h, bands = firn__ceil_div(rows, p->rows);
-    const int64_t begin = rows * part / bands, end = rows * (part + 1) / bands;
+    const int64_t rows = v->n * p->tiles_h, bands = firn__ceil_div(rows, p->rows), band = part / p->groups;
+    const int64_t begin = rows * band / bands, end = rows * (band + 1) / bands;
+    const int64_t panel = p->crew.ctx->kernels->tiles->panel, panels = firn__ceil_div(v->o, panel),
+                  group = part % p->groups;
+    const int64_t first = panels * group / p->groups * panel,
+                  last = firn__min(panels * (group + 1) / p->groups * panel, v->o);
     float *zeros = p->workers + firn__conv_scratch_of(p->crew, worker) * worker_floats(p), *waste = zeros + p->pixel,
           *from = waste + p->pixel;
     float *to = from + points * p->in_apart;
     memset(zeros, 0, (size_t)v->c * sizeof *zeros);
     input_of_band(p, begin, end, zeros, from);
+    const int64_t packed_apart = v->c * packed_columns(p->crew.ctx, v->o);
+    firn__tile t = {.a_row = v->c, .a_k = 1, .segments = 1, .taps = 1, .k = v->c, .ldc = v->o};
     for (int64_t q = 0; q < points; q++) {
-        firn__tile t = {.a = from + q * p->in_apart,
-                        .a_row = v->c,
-                        .a_k = 1,
-                        .segments = 1,
-                        .taps = 1,
-                        .k = v->c,
-                        .b = p->packed + q * v->c * packed_columns(p->crew.ctx, v->o),
-                        .c = to + q * p->out_apart,
-                        .ldc = v->o};
-        firn__tile_run_columns(p->crew.ctx->kernels->tiles, &t, (end - begin) * p->tiles_w, v->o, v->c, 0);
+        t.a = from + q * p->in_apart;
+        t.b = p->packed + q * packed_apart + first * v->c;
+        t.c = to + q * p->out_apart + first;
+        firn__tile_run_columns(p->crew.ctx->kernels->tiles, &t, (end - begin) * p->tiles_w, last - first, v->c, 0);
     }
-    output_of_band(p, begin, end, to, waste);
+    output_of_band(p, begin, end, first, last, to, waste);
 }
 
 static void forward(firn__crew crew, winograd_pass *p)
 {
     const int64_t rows = p->v.n * p->tiles_h, threads = firn__crew_size(crew);
-    if (rows <= threads * p->rows) p->rows = firn__ceil_div(rows, threads); /* so that all have something to do */
-    if (rows > 0) firn__parallel(crew, firn__ceil_div(rows, p->rows), forward_band, p);
+    const int64_t panels = firn__ceil_div(p->v.o, crew.ctx->kernels->tiles->panel);
+    p->groups = 1;
+    if (rows * p->tiles_w < few_tiles * threads && panels >= threads) /* each reads its share of the weights alone */
+        p->groups = threads;
+    else if (rows <= threads * p->rows) /* so that all have something to do */
+        p->rows = firn__ceil_div(rows, threads);
+    if (rows > 0) firn__parallel(crew, firn__ceil_div(rows, p->rows) * p->groups, forward_band, p);
 }
 
 void firn__winograd_forward(firn__crew crew, const firn__conv_args *v, const float *x, const float *packed, float *y,
@@ -248,22 +256,17 @@ static void points_of_chunk(void *arg, int64_t part, int worker)
     float *in = zeros + 2 * p->pixel, *out = in + points * p->in_apart;
     memset(zeros, 0, (size_t)p->pixel * sizeof *zeros);
     if (first == last) memset(sums, 0, (size_t)(points * size) * sizeof *sums);
+    firn__tile t = {.a_row = 1, .a_k = v->c, .segments = 1, .taps = 1, .ldb = p->pitch, .ldc = v->o};
     for (int64_t begin = first, end; begin < last; begin = end) {
         end = firn__min(begin + p->rows, last);
         input_of_band(p, begin, end, zeros, in);
         gradient_of_band(p, begin, end, zeros, out);
+        t.k = (end - begin) * p->tiles_w;
+        t.resume = begin > first;
         for (int64_t q = 0; q < points; q++) {
-            firn__tile t = {.a = in + q * p->in_apart,
-                            .a_row = 1,
-                            .a_k = v->c,
-                            .segments = 1,
-                            .taps = 1,
-                            .k = (end - begin) * p->tiles_w,
-                            .b = out + q * p->out_apart,
-                            .ldb = p->pitch,
-                            .c = sums + q * size,
-                            .ldc = v->o,
-                            .resume = begin > first};
+            t.a = in + q * p->in_apart;
+            t.b = out + q * p->out_apart;
+            t.c = sums + q * size;
             firn__tile_run_columns(p->crew.ctx->kernels->tiles, &t, v->c, v->o, 0, 0);
         }
     }
