@@ -272,7 +272,7 @@ static void passes_do_not_depend_on_threads(void **state)
     (void)state;
     firn_ctx *by_threads[most_threads];
     for (int t = 0; t < most_threads; t++) by_threads[t] = test_ctx(NULL, t + 1, NULL);
-    for (int done = 0; done < 120;) {
+    for (int done = 0; done < 960;) {
         problem p;
         if (!random_problem(&p)) continue;
         float *plain[results], *got[results];
