@@ -146,50 +146,39 @@ static void pack_correlation(firn__crew crew, const correlation *c, const weight
         firn__parallel(crew, c->groups * firn__ceil_div(group, job.tiles->panel), pack_conv_panel, &job);
 }
 
-static size_t phases_bytes(const firn__tiles *tiles, const firn__conv_args *v)
-{
-    size_t total = 0, floats;
-    for (int64_t phase = 0; phase < (int64_t)v->stride * v->stride; phase++) {
-        const dx_phase p = dx_phase_of(v, phase / v->stride, phase % v->stride);
-        if (!packed_floats(tiles, &p.c, &floats) || !firn__add(total, floats, &total)) return SIZE_MAX;
-    }
-    return total;
-}
-
-size_t firn__conv_packed_bytes(const firn_ctx *ctx, const firn__conv_args *v, bool with_dx)
+size_t firn__conv_packed_bytes(const firn_ctx *ctx, const firn__conv_args *v, bool dx)
 {
     const firn__tiles *tiles = ctx->kernels->tiles;
-    const correlation c = forward_of(v);
-    const firn__conv_args t = firn__conv_turned(v);
-    size_t floats, bytes;
+    size_t floats = 0, more, bytes;
     if (firn__conv_is_winograd(v))
-        floats = firn__winograd_packed_floats(ctx, v) + (with_dx ? firn__winograd_packed_floats(ctx, &t) : 0);
-    else if (!packed_floats(tiles, &c, &floats))
-        return 0;
-    else if (with_dx && !firn__add(floats, phases_bytes(tiles, v), &floats))
-        return 0;
+        floats = firn__winograd_packed_floats(ctx, v, dx);
+    else
+        for (int64_t phase = 0; phase < (dx ? (int64_t)v->stride * v->stride : 1); phase++) {
+            const correlation c = dx ? dx_phase_of(v, phase / v->stride, phase % v->stride).c : forward_of(v);
+            if (!packed_floats(tiles, &c, &more) || !firn__add(floats, more, &floats)) return 0;
+        }
     return firn__mul(floats, sizeof(float), &bytes) && firn__round_up(bytes, 64, &bytes) ? bytes : 0;
 }
 
-void firn__conv_pack(firn__crew crew, const firn__conv_args *v, const float *weight, bool with_dx, float *packed)
+void firn__conv_pack(firn__crew crew, const firn__conv_args *v, const float *weight, bool dx, float *packed)
 {
-    const firn__tiles *tiles = crew.ctx->kernels->tiles;
     if (firn__conv_is_winograd(v)) {
-        firn__winograd_pack(crew, v, weight, with_dx, packed);
+        firn__winograd_pack(crew, v, weight, dx, packed);
         return;
     }
     const int64_t taps = v->kh * v->kw, cg = v->c / v->groups, group = v->o / v->groups * cg * taps;
-    const correlation c = forward_of(v);
-    pack_correlation(crew, &c, &(weight_view){weight, v->kw, 1, taps, cg * taps, group}, packed);
-    size_t floats;
-    (void)packed_floats(tiles, &c, &floats);
-    if (!with_dx) return;
+    if (!dx) {
+        const correlation c = forward_of(v);
+        pack_correlation(crew, &c, &(weight_view){weight, v->kw, 1, taps, cg * taps, group}, packed);
+        return;
+    }
     for (int64_t phase = 0; phase < (int64_t)v->stride * v->stride; phase++) {
-        packed += floats;
         const dx_phase p = dx_phase_of(v, phase / v->stride, phase % v->stride);
         const weight_view w = {weight + p.last_h * v->kw + p.last_w, -p.by_h * v->kw, -p.by_w, cg * taps, taps, group};
+        size_t floats;
         pack_correlation(crew, &p.c, &w, packed);
-        (void)packed_floats(tiles, &p.c, &floats);
+        (void)packed_floats(crew.ctx->kernels->tiles, &p.c, &floats);
+        packed += floats;
     }
 }
 
@@ -313,16 +302,14 @@ void firn__conv_dx(firn__crew crew, const firn__conv_args *v, const float *dy, c
         firn__winograd_dx(crew, v, dy, packed, dx, scratch);
         return;
     }
-    const correlation forward = forward_of(v);
-    size_t floats;
-    (void)packed_floats(tiles, &forward, &floats);
     for (int64_t phase = 0; phase < (int64_t)v->stride * v->stride; phase++) {
-        packed += floats;
         dx_phase p = dx_phase_of(v, phase / v->stride, phase % v->stride);
+        size_t floats;
         p.c.in = dy, p.c.packed = packed;
         p.c.out = dx + (phase / v->stride * v->w + phase % v->stride) * v->c;
         correlate(crew, &p.c, scratch);
         (void)packed_floats(tiles, &p.c, &floats);
+        packed += floats;
     }
 }
 

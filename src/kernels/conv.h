@@ -60,8 +60,8 @@ firn__rows firn__band_fill(const firn__tiles *tiles, const firn__band *band, con
                            int64_t channels, const float *image, int64_t begin, int64_t end, float *buffer);
 /* 3 x 3 convolutions by winograd.c: which they are is a matter of the images' and weights' shape alone. */
 bool firn__conv_is_winograd(const firn__conv_args *v);
-size_t firn__winograd_packed_floats(const firn_ctx *ctx, const firn__conv_args *v); /* of one direction */
-void firn__winograd_pack(firn__crew crew, const firn__conv_args *v, const float *weight, bool with_dx, float *packed);
+size_t firn__winograd_packed_floats(const firn_ctx *ctx, const firn__conv_args *v, bool dx);
+void firn__winograd_pack(firn__crew crew, const firn__conv_args *v, const float *weight, bool dx, float *packed);
 size_t firn__winograd_scratch_bytes(firn__crew crew, const firn__conv_args *v, bool with_dx, bool with_dw);
 void firn__winograd_forward(firn__crew crew, const firn__conv_args *v, const float *x, const float *packed, float *y,
                             const firn__epilogue_args *epilogue, void *scratch);

@@ -42,9 +42,9 @@ typedef struct firn__conv_args {
     int stride, pad, dilation, groups;
 } firn__conv_args;
 
-/* Packed weights: forward's layout, and, with_dx, that of the input gradient behind it. Bytes multiple of 64. */
-size_t firn__conv_packed_bytes(const firn_ctx *ctx, const firn__conv_args *v, bool with_dx);
-void firn__conv_pack(firn__crew crew, const firn__conv_args *v, const float *weight, bool with_dx, float *packed);
+/* Weights packed for forward, or for the input gradient. Bytes multiple of 64. */
+size_t firn__conv_packed_bytes(const firn_ctx *ctx, const firn__conv_args *v, bool dx);
+void firn__conv_pack(firn__crew crew, const firn__conv_args *v, const float *weight, bool dx, float *packed);
 /* Scratch of a crew for all three passes at the given n (partial sums, padded rows). */
 size_t firn__conv_scratch_bytes(firn__crew crew, const firn__conv_args *v, bool with_dx, bool with_dw);
 

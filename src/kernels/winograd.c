@@ -60,8 +60,11 @@ static winograd_pass plan(firn__crew crew, const firn__conv_args *v, bool dw)
     winograd_pass p = {
         .crew = crew, .v = *v, .tiles_h = firn__ceil_div(v->oh, side), .tiles_w = firn__ceil_div(v->ow, side)};
     p.pitch = dw ? packed_columns(crew.ctx, v->o) : v->o; /* a tile of a product reads all its width */
-    p.rows = firn__min(v->n * p.tiles_h, band_budget / (points * p.tiles_w * (v->c + p.pitch)));
+    const int64_t rows = (dw ? firn__ceil_div(v->n, firn__conv_chunks(v)) : v->n) * p.tiles_h;
+    p.rows = firn__min(rows, band_budget / (points * p.tiles_w * (v->c + p.pitch)));
     if (p.rows < 1) p.rows = 1;
+    if (dw && rows > p.rows) /* equal bands, as many as fit best: each loads and stores all sums */
+        p.rows = firn__ceil_div(rows, (rows + p.rows / 2) / p.rows);
     p.in_apart = apart(p.rows * p.tiles_w, v->c);
     p.out_apart = apart(p.rows * p.tiles_w, p.pitch);
     p.pixel = firn__ceil_div(v->c > v->o ? v->c : v->o, lanes) * lanes;
@@ -86,9 +89,9 @@ size_t firn__winograd_scratch_bytes(firn__crew crew, const firn__conv_args *v, b
 
 /* ---- weights: point by point, each in panels ---- */
 
-size_t firn__winograd_packed_floats(const firn_ctx *ctx, const firn__conv_args *v)
+size_t firn__winograd_packed_floats(const firn_ctx *ctx, const firn__conv_args *v, bool dx)
 {
-    return (size_t)(points * v->c * packed_columns(ctx, v->o));
+    return (size_t)(points * (dx ? v->o * packed_columns(ctx, v->c) : v->c * packed_columns(ctx, v->o)));
 }
 
 typedef struct pack_job {
@@ -120,16 +123,11 @@ static void pack_points(void *arg, int64_t part, int worker)
         }
 }
 
-void firn__winograd_pack(firn__crew crew, const firn__conv_args *v, const float *weight, bool with_dx, float *packed)
+void firn__winograd_pack(firn__crew crew, const firn__conv_args *v, const float *weight, bool dx, float *packed)
 {
-    const int64_t panel = crew.ctx->kernels->tiles->panel;
     pack_job job = {.ctx = crew.ctx, .v = *v, .weight = weight, .in = 9, .out = 9 * v->c, .packed = packed};
-    firn__parallel(crew, firn__ceil_div(v->o, panel), pack_points, &job);
-    if (!with_dx) return;
-    job.packed += firn__winograd_packed_floats(crew.ctx, v);
-    job.v = firn__conv_turned(v);
-    job.in = 9 * v->c, job.out = 9, job.turn = true;
-    firn__parallel(crew, firn__ceil_div(v->c, panel), pack_points, &job);
+    if (dx) job.v = firn__conv_turned(v), job.in = 9 * v->c, job.out = 9, job.turn = true;
+    firn__parallel(crew, firn__ceil_div(job.v.o, crew.ctx->kernels->tiles->panel), pack_points, &job);
 }
 
 /* ---- tiles ---- */
@@ -240,7 +238,7 @@ void firn__winograd_dx(firn__crew crew, const firn__conv_args *v, const float *d
                        void *scratch)
 {
     const firn__conv_args t = firn__conv_turned(v);
-    firn__winograd_forward(crew, &t, dy, packed + firn__winograd_packed_floats(crew.ctx, v), dx, NULL, scratch);
+    firn__winograd_forward(crew, &t, dy, packed, dx, NULL, scratch);
 }
 
 /* ---- the weight gradient ---- */

@@ -5,7 +5,8 @@
 #include "ops.h"
 #include "vector.h"
 
-/* in: x [N, C, H, W], w [O, C/groups, KH, KW], b [O] or absent. prepared: w packed, for dx too where it is wanted. */
+/* in: x [N, C, H, W], w [O, C/groups, KH, KW], b [O] or absent. prepared, unless w is trained and so
+ * another in every step: w packed, for dx too where it is wanted. */
 
 static firn__conv_args conv_args(const firn_conv2d_attr *attr, firn_shape x, firn_shape w)
 {
@@ -61,18 +62,37 @@ static firn_status conv2d_shape(firn_op_build *b)
     const firn__conv_args v = conv_args(attr, b->in[0].shape, b->in[1].shape);
     *b->out = (firn_view){.dtype = FIRN_F32, .shape = FIRN_SHAPE(v.n, v.o, v.oh, v.ow)};
     if (v.n < 0) return FIRN_OK;
-    b->prepared_bytes = firn__conv_packed_bytes(b->ctx, &v, b->want & 1);
-    if (b->prepared_bytes == 0) return firn_op_fail(b, FIRN_ERR_MEMORY, "the sizes are too large for this machine");
-    b->scratch_bytes = firn__conv_scratch_bytes((firn__crew){b->ctx, b->alone ? 0 : -1}, &v, b->want & 1,
-                                                b->want & 6); /* for one pass after the other */
-    if (b->scratch_bytes == 0) return firn_op_fail(b, FIRN_ERR_MEMORY, "the sizes are too large for this machine");
+    const firn__crew crew = {b->ctx, b->alone ? 0 : -1};
+    const size_t forward = firn__conv_packed_bytes(b->ctx, &v, false),
+                 dx = b->want & 1 ? firn__conv_packed_bytes(b->ctx, &v, true) : 0,
+                 scratch = firn__conv_scratch_bytes(crew, &v, b->want & 1, b->want & 6);
+    if (b->want & 2) /* for one pass after the other */
+        b->scratch_bytes = scratch + (forward > dx ? forward : dx);
+    else
+        b->scratch_bytes = scratch, b->prepared_bytes = forward + dx;
+    if (forward == 0 || (b->want & 1 && dx == 0) || scratch == 0 || forward + dx < dx || b->scratch_bytes < scratch)
+        return firn_op_fail(b, FIRN_ERR_MEMORY, "the sizes are too large for this machine");
     return FIRN_OK;
 }
 
 static void conv2d_prepare(const firn_op_run *r)
 {
     const firn__conv_args v = conv_args(r->attr, r->in[0].shape, r->in[1].shape);
-    firn__conv_pack(firn__op_crew(r), &v, r->in[1].data, r->want & 1, r->prepared);
+    float *packed = r->prepared;
+    firn__conv_pack(firn__op_crew(r), &v, r->in[1].data, false, packed);
+    packed += firn__conv_packed_bytes(r->ctx, &v, false) / sizeof *packed;
+    if (r->want & 1) firn__conv_pack(firn__op_crew(r), &v, r->in[1].data, true, packed);
+}
+
+/* As prepared; or now, into the front of the scratch. */
+static const float *packed_weights(const firn_op_run *r, const firn__conv_args *v, bool dx, float **scratch)
+{
+    float *packed = r->prepared != NULL ? r->prepared : r->scratch;
+    *scratch = r->scratch;
+    if (r->prepared != NULL) return packed + (dx ? firn__conv_packed_bytes(r->ctx, v, false) / sizeof *packed : 0);
+    *scratch += firn__conv_packed_bytes(r->ctx, v, dx) / sizeof *packed;
+    firn__conv_pack(firn__op_crew(r), v, r->in[1].data, dx, packed);
+    return packed;
 }
 
 /* With relu's bits wanted the images go in chunks, so that the output is still in cache when they are taken from it. */
@@ -85,6 +105,8 @@ static void conv2d_forward(const firn_op_run *r)
     const int64_t in = v.c * v.h * v.w, out = v.o * v.oh * v.ow, images = v.n, bits = firn__vector_bits_bytes(out);
     int64_t chunk = images;
     unsigned char *relu_bits = NULL;
+    float *scratch;
+    const float *packed = packed_weights(r, &v, false, &scratch);
     if (r->epilogue != NULL) {
         e = (firn__epilogue_args){e.bias, r->epilogue->scale, r->epilogue->shift, r->epilogue->relu};
         relu_bits = r->epilogue->relu_bits;
@@ -96,7 +118,7 @@ static void conv2d_forward(const firn_op_run *r)
     for (int64_t i = 0; i < images; i += chunk) {
         v.n = images - i < chunk ? images - i : chunk;
         float *y = (float *)r->out->data + i * out;
-        firn__conv_forward(crew, &v, (const float *)r->in[0].data + i * in, r->prepared, y, &e, r->scratch);
+        firn__conv_forward(crew, &v, (const float *)r->in[0].data + i * in, packed, y, &e, scratch);
         if (relu_bits != NULL) firn__vector_relu(crew, v.n, &(firn__relu_args){out, y, NULL, relu_bits + i * bits});
     }
 }
@@ -105,7 +127,11 @@ static void conv2d_backward(const firn_op_run *r)
 {
     const firn__conv_args v = conv_args(r->attr, r->in[0].shape, r->in[1].shape);
     const firn__crew crew = firn__op_crew(r);
-    if (r->din[0].data != NULL) firn__conv_dx(crew, &v, r->dout->data, r->prepared, r->din[0].data, r->scratch);
+    if (r->din[0].data != NULL) {
+        float *scratch;
+        const float *packed = packed_weights(r, &v, true, &scratch);
+        firn__conv_dx(crew, &v, r->dout->data, packed, r->din[0].data, scratch);
+    }
     if (r->din[1].data != NULL || r->din[2].data != NULL)
         firn__conv_dw(crew, &v, r->in[0].data, r->dout->data, r->din[1].data, r->din[2].data, r->scratch);
 }

@@ -43,7 +43,7 @@ typedef struct bench {
     firn__gemm_args gemm;
     firn__conv_args conv;
     firn__epilogue_args epilogue;
-    float *x, *packed, *y, *dw, *db;
+    float *x, *packed, *packed_dx, *y, *dw, *db;
     void *scratch;
     void (*run)(struct bench *b);
 } bench;
@@ -85,7 +85,7 @@ static void run_forward(bench *b)
 {
     firn__conv_forward(b->crew, &b->conv, b->x, b->packed, b->y, &b->epilogue, b->scratch);
 }
-static void run_dx(bench *b) { firn__conv_dx(b->crew, &b->conv, b->y, b->packed, b->x, b->scratch); }
+static void run_dx(bench *b) { firn__conv_dx(b->crew, &b->conv, b->y, b->packed_dx, b->x, b->scratch); }
 static void run_dw(bench *b) { firn__conv_dw(b->crew, &b->conv, b->x, b->y, b->dw, b->db, b->scratch); }
 
 typedef enum form { NN, NT, TN, PACKED, FORMS } form;
@@ -186,11 +186,13 @@ static void bench_conv(firn_ctx *ctx, int64_t n, int64_t c, int64_t size, int64_
     it.y = numbers((size_t)(n * o * out * out));
     it.dw = numbers((size_t)(o * c / groups * k * k));
     it.db = numbers((size_t)o);
-    it.packed = numbers(firn__conv_packed_bytes(ctx, v, true) / sizeof(float));
+    it.packed = numbers(firn__conv_packed_bytes(ctx, v, false) / sizeof(float));
+    it.packed_dx = numbers(firn__conv_packed_bytes(ctx, v, true) / sizeof(float));
     it.scratch = numbers(firn__conv_scratch_bytes(it.crew, v, true, true) / sizeof(float));
     float *bias = numbers((size_t)o);
     it.epilogue = (firn__epilogue_args){.bias = bias, .relu = true};
-    firn__conv_pack(it.crew, v, it.dw, true, it.packed);
+    firn__conv_pack(it.crew, v, it.dw, false, it.packed);
+    firn__conv_pack(it.crew, v, it.dw, true, it.packed_dx);
     const double flops = 2.0 * (double)(n * out * out * o) * (double)(c / groups * k * k);
     static const struct {
         const char *name;

@@ -97,11 +97,13 @@ static bool random_problem(problem *p)
 static void run_problem(firn__crew crew, const problem *p, float *out[results])
 {
     for (int i = 0; i < results; i++) out[i] = guarded_get(p->floats[i] * sizeof(float));
-    float *packed = guarded_get(firn__conv_packed_bytes(crew.ctx, &p->v, true));
+    float *packed = guarded_get(firn__conv_packed_bytes(crew.ctx, &p->v, false)),
+          *packed_dx = guarded_get(firn__conv_packed_bytes(crew.ctx, &p->v, true));
     void *scratch = guarded_get(firn__conv_scratch_bytes(crew, &p->v, true, true));
-    firn__conv_pack(crew, &p->v, p->w, true, packed);
+    firn__conv_pack(crew, &p->v, p->w, false, packed);
+    firn__conv_pack(crew, &p->v, p->w, true, packed_dx);
     firn__conv_forward(crew, &p->v, p->x, packed, out[0], &p->epilogue, scratch);
-    firn__conv_dx(crew, &p->v, p->dy, packed, out[1], scratch);
+    firn__conv_dx(crew, &p->v, p->dy, packed_dx, out[1], scratch);
     firn__conv_dw(crew, &p->v, p->x, p->dy, out[2], out[3], scratch);
 }
 

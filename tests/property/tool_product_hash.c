@@ -65,17 +65,19 @@ static uint64_t hash_conv(firn_ctx *ctx, uint64_t h)
     const firn__crew crew = {ctx, -1};
     const int64_t xs = v.n * v.h * v.w * v.c, ys = v.n * v.oh * v.ow * v.o, ws = v.o * cg * v.kh * v.kw;
     float *x = floats(xs), *y = floats(ys), *w = floats(ws), *db = floats(v.o);
-    float *packed = aligned_alloc(64, firn__conv_packed_bytes(ctx, &v, true));
+    float *packed = aligned_alloc(64, firn__conv_packed_bytes(ctx, &v, false)),
+          *packed_dx = aligned_alloc(64, firn__conv_packed_bytes(ctx, &v, true));
     void *scratch = aligned_alloc(64, firn__conv_scratch_bytes(crew, &v, true, true));
-    if (packed == NULL || scratch == NULL) exit(1);
-    firn__conv_pack(crew, &v, w, true, packed);
+    if (packed == NULL || packed_dx == NULL || scratch == NULL) exit(1);
+    firn__conv_pack(crew, &v, w, false, packed);
+    firn__conv_pack(crew, &v, w, true, packed_dx);
     firn__conv_dw(crew, &v, x, y, w, db, scratch);
     h = hashed(hashed(h, w, ws), db, v.o);
     firn__conv_forward(crew, &v, x, packed, y, NULL, scratch);
     h = hashed(h, y, ys);
-    firn__conv_dx(crew, &v, y, packed, x, scratch);
+    firn__conv_dx(crew, &v, y, packed_dx, x, scratch);
     h = hashed(h, x, xs);
-    free(x), free(y), free(w), free(db), free(packed), free(scratch);
+    free(x), free(y), free(w), free(db), free(packed), free(packed_dx), free(scratch);
     return h;
 }
 
