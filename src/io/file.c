@@ -33,7 +33,8 @@ static bool read_more(firn__file *f)
     const size_t got = fread(f->buffer + f->end, 1, sizeof f->buffer - f->end, f->stream);
     f->end += got;
     if (got == 0 && ferror(f->stream))
-        firn__file_fail(f, FIRN_ERR_IO, "byte %llu cannot be read", (unsigned long long)(f->offset + f->end));
+        firn__file_fail(f, FIRN_ERR_IO, "byte %llu cannot be read: %s", (unsigned long long)(f->offset + f->end),
+                        strerror(errno));
     return got > 0;
 }
 

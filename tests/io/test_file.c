@@ -1,5 +1,6 @@
 /* Reading, with every fread, fseek and ftell made to fail in turn (linker option --wrap): each failure is told, nothing
  * leaks, and a model or trainer is as it was. */
+#include <errno.h>
 #include <string.h>
 
 #include "io_support.h"
@@ -24,6 +25,7 @@ size_t __wrap_fread(void *to, size_t size, size_t count, FILE *stream)
 {
     if (!fails(FREAD)) return __real_fread(to, size, count, stream);
     failed = stream;
+    errno = EIO;
     return 0;
 }
 
@@ -127,6 +129,7 @@ static void no_failing_read_changes_anything(void **state)
                     failures[a][kind]++;
                     assert_status(r.ctx, FIRN_ERR_IO, st);
                     assert_message_has(r.ctx, a == 3 ? "ok_stored_max" : "firn_test_file");
+                    if (kind == FREAD) assert_message_has(r.ctx, strerror(EIO));
                     assert_one_line(firn_message(r.ctx));
                     assert_filled(&r, 2);
                     assert_int_equal(r.memory.bytes, held);
