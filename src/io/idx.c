@@ -169,8 +169,10 @@ static FILE *open_idx(const char *path)
 {
     char name[4096];
     FILE *stream = fopen(path, "rb");
+    const int reason = errno;
     for (int how = 1; stream == NULL && how < 4; how++)
         if (other_name(name, sizeof name, path, how) != NULL) stream = fopen(name, "rb");
+    errno = reason; /* of path itself */
     return stream;
 }
 
