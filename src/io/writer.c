@@ -219,6 +219,7 @@ static firn_status write_stream(const firn__writer *w, const char *path, const f
     if (st == FIRN_OK && how->sync != NULL && how->sync(stream, how->user) != 0)
         st = firn__fail(w->ctx, FIRN_ERR_IO, "%s: the sync function reports an error", path);
     if (fclose(stream) != 0 && st == FIRN_OK) st = cannot_write(w, path, "cannot be closed");
+    if (st != FIRN_OK) remove(path);
     return st;
 }
 
@@ -248,8 +249,7 @@ firn_status firn__writer_write(firn__writer *w, const char *path, const firn__wr
     firn_status st = FIRN_ERR_MEMORY;
     if (temporary != NULL && (old != NULL || !how->keep_old)) {
         st = write_stream(w, temporary, how);
-        if (st == FIRN_OK) st = put_in_place(w, temporary, path, old);
-        if (st != FIRN_OK) remove(temporary);
+        if (st == FIRN_OK && (st = put_in_place(w, temporary, path, old)) != FIRN_OK) remove(temporary);
     }
     firn__free_text(w->ctx, temporary);
     firn__free_text(w->ctx, old);

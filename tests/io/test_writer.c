@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "io_support.h"
 #include "safetensors.h"
@@ -133,6 +134,19 @@ static void without_an_old_file_there_is_none_to_keep(void **state)
     firn_ctx_destroy(ctx);
 }
 
+/* What stands where the temporary file would be, and cannot be written, is not the writer's to remove. */
+static void what_is_in_the_way_is_left_there(void **state)
+{
+    (void)state;
+    firn_ctx *ctx = test_ctx(NULL, 1, NULL);
+    remove_all();
+    assert_int_equal(mkdir(temporary, 0777), 0);
+    assert_fails(ctx, FIRN_ERR_IO, write_some(ctx, true), "firn_test_writer.tmp opened");
+    assert_true(file_exists(temporary));
+    remove_all();
+    firn_ctx_destroy(ctx);
+}
+
 static void texts_are_escaped(void **state)
 {
     (void)state;
@@ -199,9 +213,8 @@ static void every_allocation_may_fail(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(no_failing_call_harms_the_old_file),
-        cmocka_unit_test(without_an_old_file_there_is_none_to_keep),
-        cmocka_unit_test(texts_are_escaped),
+        cmocka_unit_test(no_failing_call_harms_the_old_file), cmocka_unit_test(without_an_old_file_there_is_none_to_keep),
+        cmocka_unit_test(what_is_in_the_way_is_left_there),   cmocka_unit_test(texts_are_escaped),
         cmocka_unit_test(every_allocation_may_fail),
     };
     return cmocka_run_group_tests_name("writer", tests, NULL, NULL);
