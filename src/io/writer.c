@@ -226,14 +226,11 @@ static firn_status write_stream(const firn__writer *w, const char *path, const f
 /* At no moment is there neither path nor old. */
 static firn_status put_in_place(const firn__writer *w, const char *from, const char *path, const char *old)
 {
-    const bool kept = old != NULL && rename(path, old) == 0;
-    if (old != NULL && !kept) {
-        FILE *there = fopen(path, "rb");
-        if (there != NULL) {
-            fclose(there);
-            return cannot_write(w, path, "cannot be kept under another name");
-        }
-    }
+    FILE *there = old != NULL ? fopen(path, "rb") : NULL;
+    const bool exists = there != NULL, folder = exists && fgetc(there) == EOF && ferror(there);
+    if (exists) fclose(there);
+    const bool kept = old != NULL && !folder && rename(path, old) == 0; /* which would move a folder, too */
+    if (exists && !kept) return cannot_write(w, path, "cannot be kept under another name");
     if (rename(from, path) == 0) return FIRN_OK;
     const firn_status st = cannot_write(w, path, "cannot take its place");
     if (kept) rename(old, path);

@@ -147,6 +147,20 @@ static void what_is_in_the_way_is_left_there(void **state)
     firn_ctx_destroy(ctx);
 }
 
+/* A folder is no older file: it is not moved out of the way. */
+static void a_folder_is_not_kept_as_the_old_file(void **state)
+{
+    (void)state;
+    firn_ctx *ctx = test_ctx(NULL, 1, NULL);
+    remove_all();
+    assert_int_equal(mkdir(path, 0777), 0);
+    assert_fails(ctx, FIRN_ERR_IO, write_some(ctx, true), path);
+    assert_false(file_exists(old));
+    assert_false(file_exists(temporary));
+    remove_all();
+    firn_ctx_destroy(ctx);
+}
+
 static void texts_are_escaped(void **state)
 {
     (void)state;
@@ -213,8 +227,11 @@ static void every_allocation_may_fail(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(no_failing_call_harms_the_old_file), cmocka_unit_test(without_an_old_file_there_is_none_to_keep),
-        cmocka_unit_test(what_is_in_the_way_is_left_there),   cmocka_unit_test(texts_are_escaped),
+        cmocka_unit_test(no_failing_call_harms_the_old_file),
+        cmocka_unit_test(without_an_old_file_there_is_none_to_keep),
+        cmocka_unit_test(what_is_in_the_way_is_left_there),
+        cmocka_unit_test(a_folder_is_not_kept_as_the_old_file),
+        cmocka_unit_test(texts_are_escaped),
         cmocka_unit_test(every_allocation_may_fail),
     };
     return cmocka_run_group_tests_name("writer", tests, NULL, NULL);
