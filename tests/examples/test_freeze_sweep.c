@@ -178,6 +178,37 @@ static void a_failure_is_one_line_that_names_the_file(void **state)
     }
 }
 
+/* A set of 20 images of classes 0 to 9, all bytes zero, in this folder. */
+static void put_images(const char *part, uint8_t height, uint8_t width)
+{
+    char path[100];
+    snprintf(path, sizeof path, "%s-images-idx3-ubyte", part);
+    FILE *f = fopen(path, "wb");
+    assert_non_null(f);
+    fwrite((uint8_t[]){0, 0, 8, 3, 0, 0, 0, 20, 0, 0, 0, height, 0, 0, 0, width}, 1, 16, f);
+    for (int i = 0; i < 20 * height * width; i++) fputc(0, f);
+    assert_int_equal(fclose(f), 0);
+    snprintf(path, sizeof path, "%s-labels-idx1-ubyte", part);
+    f = fopen(path, "wb");
+    assert_non_null(f);
+    fwrite((uint8_t[]){0, 0, 8, 1, 0, 0, 0, 20}, 1, 8, f);
+    for (int i = 0; i < 20; i++) fputc(i % 10, f);
+    assert_int_equal(fclose(f), 0);
+}
+
+static void test_images_must_be_as_large_as_the_others(void **state)
+{
+    (void)state;
+    put_images("train", 28, 28);
+    put_images("t10k", 28, 16);
+    run_program(PROGRAM, "--quick --data .", &r);
+    assert_int_equal(r.status, 1);
+    assert_string_equal(r.err, "freeze_sweep: .: the training images are 28 x 28, but the test images 28 x 16\n");
+    static const char *const left[] = {"train-images-idx3-ubyte", "train-labels-idx1-ubyte", "t10k-images-idx3-ubyte",
+                                       "t10k-labels-idx1-ubyte"};
+    for (size_t i = 0; i < 4; i++) remove(left[i]);
+}
+
 static void wrong_usage_is_told_apart(void **state)
 {
     (void)state;
@@ -198,6 +229,7 @@ int main(void)
         cmocka_unit_test(the_check_for_xml_knows_what_is_none),
         cmocka_unit_test(a_quick_run_writes_a_table_and_a_chart),
         cmocka_unit_test(a_failure_is_one_line_that_names_the_file),
+        cmocka_unit_test(test_images_must_be_as_large_as_the_others),
         cmocka_unit_test(wrong_usage_is_told_apart),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
