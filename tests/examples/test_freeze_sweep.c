@@ -196,7 +196,16 @@ static void put_images(const char *part, uint8_t height, uint8_t width)
     assert_int_equal(fclose(f), 0);
 }
 
-static void test_images_must_be_as_large_as_the_others(void **state)
+static void put_byte(const char *path, long at, int byte)
+{
+    FILE *f = fopen(path, "r+b");
+    assert_non_null(f);
+    assert_int_equal(fseek(f, at, SEEK_SET), 0);
+    fputc(byte, f);
+    assert_int_equal(fclose(f), 0);
+}
+
+static void test_images_that_do_not_fit_are_named(void **state)
 {
     (void)state;
     put_images("train", 28, 28);
@@ -206,6 +215,14 @@ static void test_images_must_be_as_large_as_the_others(void **state)
     assert_string_equal(r.err, "freeze_sweep: .: the training images are 28 x 28, but the test images 28 x 16\n");
     static const char *const left[] = {"train-images-idx3-ubyte", "train-labels-idx1-ubyte", "t10k-images-idx3-ubyte",
                                        "t10k-labels-idx1-ubyte"};
+    for (size_t i = 0; i < 20; i++) put_byte("t10k-labels-idx1-ubyte", 8 + (long)i, 7);
+    run_program(PROGRAM, "--quick --data .", &r);
+    assert_int_equal(r.status, 1);
+    assert_string_equal(r.err, "freeze_sweep: ./t10k-labels-idx1-ubyte.gz: one half of the digits has no images\n");
+    put_byte("t10k-labels-idx1-ubyte", 8, 10);
+    run_program(PROGRAM, "--quick --data .", &r);
+    assert_int_equal(r.status, 1);
+    assert_string_equal(r.err, "freeze_sweep: ./t10k-labels-idx1-ubyte.gz: label 0 is 10: digits were expected\n");
     for (size_t i = 0; i < 4; i++) remove(left[i]);
 }
 
@@ -229,7 +246,7 @@ int main(void)
         cmocka_unit_test(the_check_for_xml_knows_what_is_none),
         cmocka_unit_test(a_quick_run_writes_a_table_and_a_chart),
         cmocka_unit_test(a_failure_is_one_line_that_names_the_file),
-        cmocka_unit_test(test_images_must_be_as_large_as_the_others),
+        cmocka_unit_test(test_images_that_do_not_fit_are_named),
         cmocka_unit_test(wrong_usage_is_told_apart),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
