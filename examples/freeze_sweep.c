@@ -288,7 +288,8 @@ static firn_status run(sweep *s)
     print_table(s);
     draw(s);
     printf("\nwritten: %s, %s\n", s->opt.csv, s->opt.svg);
-    return FIRN_OK;
+    if (fflush(stdout) != 0 || ferror(stdout)) st = failed(s, FIRN_ERR_IO, "the table could not be written");
+    return st;
 }
 
 int main(int argc, char **argv)

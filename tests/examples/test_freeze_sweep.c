@@ -226,6 +226,15 @@ static void test_images_that_do_not_fit_are_named(void **state)
     for (size_t i = 0; i < 4; i++) remove(left[i]);
 }
 
+static void a_table_that_cannot_be_written_is_a_failure(void **state)
+{
+    (void)state;
+    run_program(PROGRAM, "--quick --csv sweep.csv --svg sweep.svg >/dev/full 2>/dev/null; echo $?", &r);
+    assert_string_equal(r.out, "1\n");
+    remove("sweep.csv");
+    remove("sweep.svg");
+}
+
 static void wrong_usage_is_told_apart(void **state)
 {
     (void)state;
@@ -247,6 +256,7 @@ int main(void)
         cmocka_unit_test(a_quick_run_writes_a_table_and_a_chart),
         cmocka_unit_test(a_failure_is_one_line_that_names_the_file),
         cmocka_unit_test(test_images_that_do_not_fit_are_named),
+        cmocka_unit_test(a_table_that_cannot_be_written_is_a_failure),
         cmocka_unit_test(wrong_usage_is_told_apart),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
