@@ -178,10 +178,15 @@ static firn_status load_data(job *j)
     const int64_t *a = j->train.pixels.shape.dim, *b = j->test.pixels.shape.dim;
     j->classes = count_classes(&j->train);
     j->first_half = j->classes / 2;
-    if (a[1] != b[1] || a[2] != b[2] || count_classes(&j->test) > j->classes || j->first_half < 1)
+    if (a[1] != b[1] || a[2] != b[2] || count_classes(&j->test) > j->classes)
         return firn_fail(j->ctx, FIRN_ERR_FORMAT, "%s: training and test images do not belong together", j->opt.data);
     st = split_classes(j->ctx, &j->train, j->first_half);
-    return st == FIRN_OK ? split_classes(j->ctx, &j->test, j->first_half) : st;
+    if (st == FIRN_OK) st = split_classes(j->ctx, &j->test, j->first_half);
+    for (int half = 0; half < 2 && st == FIRN_OK; half++)
+        if (j->train.half[half].count == 0 || j->test.half[half].count == 0)
+            st = firn_fail(j->ctx, FIRN_ERR_FORMAT, "%s: each half of the classes needs training and test images",
+                           j->opt.data);
+    return st;
 }
 
 /* ---- the network ---- */

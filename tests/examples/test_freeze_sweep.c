@@ -178,33 +178,6 @@ static void a_failure_is_one_line_that_names_the_file(void **state)
     }
 }
 
-/* A set of 20 images of classes 0 to 9, all bytes zero, in this folder. */
-static void put_images(const char *part, uint8_t height, uint8_t width)
-{
-    char path[100];
-    snprintf(path, sizeof path, "%s-images-idx3-ubyte", part);
-    FILE *f = fopen(path, "wb");
-    assert_non_null(f);
-    fwrite((uint8_t[]){0, 0, 8, 3, 0, 0, 0, 20, 0, 0, 0, height, 0, 0, 0, width}, 1, 16, f);
-    for (int i = 0; i < 20 * height * width; i++) fputc(0, f);
-    assert_int_equal(fclose(f), 0);
-    snprintf(path, sizeof path, "%s-labels-idx1-ubyte", part);
-    f = fopen(path, "wb");
-    assert_non_null(f);
-    fwrite((uint8_t[]){0, 0, 8, 1, 0, 0, 0, 20}, 1, 8, f);
-    for (int i = 0; i < 20; i++) fputc(i % 10, f);
-    assert_int_equal(fclose(f), 0);
-}
-
-static void put_byte(const char *path, long at, int byte)
-{
-    FILE *f = fopen(path, "r+b");
-    assert_non_null(f);
-    assert_int_equal(fseek(f, at, SEEK_SET), 0);
-    fputc(byte, f);
-    assert_int_equal(fclose(f), 0);
-}
-
 static void test_images_that_do_not_fit_are_named(void **state)
 {
     (void)state;

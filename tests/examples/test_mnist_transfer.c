@@ -1,0 +1,63 @@
+#include <stdio.h>
+#include <string.h>
+
+#include "run_program.h"
+
+static program_run r;
+
+static const char *const files[] = {"firn_mt-train-images-idx3-ubyte", "firn_mt-train-labels-idx1-ubyte",
+                                    "firn_mt-test-images-idx3-ubyte", "firn_mt-test-labels-idx1-ubyte"};
+
+static void put_sets(void)
+{
+    put_images("firn_mt-train", 8, 8);
+    put_images("firn_mt-test", 8, 8);
+}
+
+static void remove_sets(void)
+{
+    for (size_t i = 0; i < 4; i++) remove(files[i]);
+}
+
+static void fails_with(const char *message)
+{
+    run_program(PROGRAM, "--epochs 1 --threads 1 --data firn_mt", &r);
+    assert_string_equal(r.err, message);
+    assert_int_equal(r.status, 1);
+    assert_string_equal(r.out, ""); /* before any training */
+}
+
+static void small_images_will_do(void **state)
+{
+    (void)state;
+    put_sets();
+    run_program(PROGRAM, "--epochs 1 --threads 1 --data firn_mt", &r);
+    assert_string_equal(r.err, "");
+    assert_int_equal(r.status, 0);
+    assert_non_null(strstr(r.out, "verified"));
+    remove_sets();
+}
+
+static void both_halves_of_the_classes_must_be_there(void **state)
+{
+    (void)state;
+    static const int all[][2] = {{-1, 0}, {-1, 9}, {9, -1}, {0, 0}}; /* training, test; -1: of all classes */
+    for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
+        put_sets();
+        for (int k = 0; k < 20; k++) {
+            if (all[i][0] >= 0) put_byte(files[1], 8 + k, all[i][0]);
+            if (all[i][1] >= 0) put_byte(files[3], 8 + k, all[i][1]);
+        }
+        fails_with("mnist_transfer: firn_mt: each half of the classes needs training and test images\n");
+    }
+    remove_sets();
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(small_images_will_do),
+        cmocka_unit_test(both_halves_of_the_classes_must_be_there),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
