@@ -134,7 +134,8 @@ static firn_status load_images(firn_ctx *ctx, const char *dir, const char *part,
 {
     char stem[900];
     snprintf(stem, sizeof stem, "%s-%s", dir, emnist_part);
-    if (load_pair(ctx, stem, set) == FIRN_OK) return FIRN_OK;
+    const firn_status st = load_pair(ctx, stem, set);
+    if (st != FIRN_ERR_IO || set->pixels.data != NULL) return st; /* it is there, whole or not */
     firn_clear_error(ctx);
     snprintf(stem, sizeof stem, "%s/%s", dir, part);
     return load_pair(ctx, stem, set);

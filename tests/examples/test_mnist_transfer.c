@@ -53,11 +53,26 @@ static void both_halves_of_the_classes_must_be_there(void **state)
     remove_sets();
 }
 
+/* The names that begin with what --data says are taken, where they are there: what is wrong with them is told. */
+static void a_damaged_file_is_named(void **state)
+{
+    (void)state;
+    put_sets();
+    put_byte(files[1], 2, 7);
+    fails_with("mnist_transfer: firn_mt-train-labels-idx1-ubyte: byte 4: IDX: the element type must be 08, 09, 0b, 0c, 0d "
+               "or 0e\n");
+    put_sets();
+    put_byte(files[2], 0, 1);
+    fails_with("mnist_transfer: firn_mt-test-images-idx3-ubyte: byte 4: IDX: the first two bytes must be zero\n");
+    remove_sets();
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(small_images_will_do),
         cmocka_unit_test(both_halves_of_the_classes_must_be_there),
+        cmocka_unit_test(a_damaged_file_is_named),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
