@@ -110,7 +110,6 @@ static firn_status take_up(loading *l, size_t i, const char *name, firn__st_entr
     bool same;
     e->marks = 1;
     if (!firn__st_shape_is(&l->st, e, t->shape)) {
-        l->report.mismatched++;
         list_line(l, "shape", name, e, "not loaded, for it has another shape in the model");
         return l->how->skip_mismatched ? FIRN_OK : bad_shape(l, name, e, t->shape);
     }
@@ -150,7 +149,7 @@ static firn_status match(loading *l)
     firn_status st = FIRN_OK;
     for (size_t i = 0; i < m->n_named; i++) {
         if (!l->selected[i]) continue;
-        bool there = false;
+        bool there = false, fits = true;
         for (size_t n = 0; n < m->n_names; n++) {
             if (m->names[n].tensor != m->named[i]) continue;
             firn__st_entry *e = firn__st_find(&l->st, name_in_file(l, m->names[n].text));
@@ -158,7 +157,9 @@ static firn_status match(loading *l)
             const firn_status taken = take_up(l, i, m->names[n].text, e);
             if (st == FIRN_OK) st = taken;
             there = true;
+            fits = fits && firn__st_shape_is(&l->st, e, m->named[i]->shape);
         }
+        if (!fits) l->report.mismatched++;
         if (there) continue;
         l->report.missing++;
         if (l->first_missing == NULL) l->first_missing = m->named[i]->name;
@@ -201,9 +202,9 @@ static firn_status check_match(loading *l)
         return check_base(l);
     }
     if (l->report.missing == 0 || l->how->allow_missing) return FIRN_OK;
-    return firn__fail(ctx, FIRN_ERR_NAME,
-                      "%s: \"%s\" of the model is missing in the file (%zu tensors are, of %zu that were asked for)",
-                      l->file.path, l->first_missing, l->report.missing, l->report.missing + l->report.loaded);
+    return firn__fail(
+        ctx, FIRN_ERR_NAME, "%s: \"%s\" of the model is missing in the file (%zu tensors are, of %zu that were asked for)",
+        l->file.path, l->first_missing, l->report.missing, l->report.missing + l->report.mismatched + l->report.loaded);
 }
 
 /* ---- the values ---- */
