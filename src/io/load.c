@@ -114,9 +114,11 @@ static firn_status take_up(loading *l, size_t i, const char *name, firn__st_entr
         return l->how->skip_mismatched ? FIRN_OK : bad_shape(l, name, e, t->shape);
     }
     const char *conversion = firn__convert_how(e->type);
-    if (conversion == NULL)
+    if (conversion == NULL) {
+        list_line(l, "type", name, e, "not loaded, for it has no conversion to F32");
         return firn__fail(l->m->ctx, FIRN_ERR_DTYPE, "%s: \"%s\" is %s, which has no conversion to F32", l->file.path, name,
                           firn__st_type_name(e->type));
+    }
     if (l->loaded[i]) {
         size_t first = 0;
         while (l->jobs[first].to != t) first++;

@@ -200,7 +200,13 @@ static void every_type_is_converted(void **state)
                  bytes);
         put_safetensors(path, header, bytes);
         assert_fails(ctx, FIRN_ERR_DTYPE, firn_load(m, path, NULL, NULL), "conversion w");
-        assert_fails(ctx, FIRN_ERR_DTYPE, firn_load(m, path, NULL, NULL), without[i]);
+        firn_load_options how = {.list = tmpfile()};
+        char line[128];
+        assert_fails(ctx, FIRN_ERR_DTYPE, firn_load(m, path, &how, NULL), without[i]);
+        rewind(how.list);
+        assert_non_null(fgets(line, sizeof line, how.list));
+        assert_non_null(strstr(line, "no conversion"));
+        fclose(how.list);
     }
     remove(path);
     firn_ctx_destroy(ctx);
