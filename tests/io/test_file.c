@@ -189,6 +189,9 @@ static void texts_are_shown_in_one_line_and_not_cut_inside_a_character(void **st
     char out[FIRN__SHOWN], text[400] = "";
     assert_string_equal(firn__shown(out, ""), "");
     assert_string_equal(firn__shown(out, "a\n\x1b[0m\x7f"), "a??[0m?");
+    assert_string_equal(firn__shown(out, "\xc2\x80 \xc2\x9b"
+                                         "2J \xc2\xa0 \xc3\x9b \xe2\x82\x82"),
+                        "?? ??2J \xc2\xa0 \xc3\x9b \xe2\x82\x82");
     for (int lead = 0; lead < 4; lead++) {
         memset(text, 'x', (size_t)lead);
         text[lead] = '\0';
