@@ -190,7 +190,10 @@ int main(int argc, char **argv)
         return 2;
     }
     if (j.opt.help) return fputs(usage, stdout) < 0;
-    if (snprintf(j.checkpoint, sizeof j.checkpoint, "%s.checkpoint", j.opt.out) >= (int)sizeof j.checkpoint) return 2;
+    if (snprintf(j.checkpoint, sizeof j.checkpoint, "%s.checkpoint", j.opt.out) >= (int)sizeof j.checkpoint) {
+        fputs("finetune: the path of OUT is too long\n", stderr);
+        return 2;
+    }
     signal(SIGINT, interrupt);
     signal(SIGTERM, interrupt);
     firn_status st = firn_ctx_create(&j.ctx, &(firn_ctx_options){.threads = j.opt.threads});

@@ -16,6 +16,11 @@ static void wrong_usage_is_told_apart(void **state)
         assert_non_null(strstr(r.err, "usage: finetune"));
         assert_string_equal(r.out, "");
     }
+    char in_out[1100] = "in ";
+    memset(in_out + 3, 'x', sizeof in_out - 4);
+    run_program(PROGRAM, in_out, &r);
+    assert_int_equal(r.status, 2);
+    assert_string_equal(r.err, "finetune: the path of OUT is too long\n");
     run_program(PROGRAM, "--help", &r);
     assert_int_equal(r.status, 0);
     assert_non_null(strstr(r.out, "usage: finetune"));
