@@ -1,8 +1,8 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include "checkpoint.h"
 #include "convert.h"
-#include "model_file.h"
 
 bool firn__is_kind(const firn__st *st, const char *kind)
 {
@@ -196,6 +196,7 @@ static firn_status check_base(loading *l)
 static firn_status check_match(loading *l)
 {
     firn_ctx *ctx = l->m->ctx;
+    if (firn__is_kind(&l->st, "checkpoint") && !firn__checkpoint_verify(&l->st)) return l->file.status;
     if (firn__is_kind(&l->st, "delta")) {
         if (l->report.unused > 0)
             return firn__fail(ctx, FIRN_ERR_NAME, "%s: the model lacks %zu tensors of the delta", l->file.path,

@@ -557,6 +557,13 @@ static void firn_load_takes_the_weights_out_of_a_checkpoint(void **state)
     for (size_t i = 0; i < firn_tensor_count(r.m); i++)
         assert_bits_equal(firn_tensor_at(other.m, i).data, firn_tensor_at(r.m, i).data,
                           (size_t)firn_shape_count(firn_tensor_at(r.m, i).shape));
+    size_t size;
+    uint8_t *bytes = get_file("firn_cp_out", &size);
+    bytes[size - 1] ^= 1;
+    put_file("firn_cp_out", bytes, size);
+    free(bytes);
+    assert_fails(other.ctx, FIRN_ERR_FORMAT, firn_load(other.m, "firn_cp_out", NULL, &report), "checksum damaged");
+    assert_int_equal(report.loaded, firn_tensor_count(r.m));
     rig_free(&r);
     rig_free(&other);
     remove("firn_cp_out");
