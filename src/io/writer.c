@@ -40,8 +40,9 @@ static void put_plain(firn__writer *w, const char *text) { put_text(w, text, str
 /* The inside of a JSON string. */
 static void put_escaped(firn__writer *w, const char *text)
 {
-    for (const char *p = text; *p != '\0';) {
-        const size_t length = firn__utf8_length(p, strlen(p));
+    const char *end = text + strlen(text);
+    for (const char *p = text; p < end;) {
+        const size_t length = firn__utf8_length(p, (size_t)(end - p));
         char escaped[8];
         if (length == 0) {
             if (w->status == FIRN_OK)

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 
 #include "io_support.h"
 #include "safetensors.h"
@@ -202,6 +203,27 @@ static void texts_are_escaped(void **state)
     firn_ctx_destroy(ctx);
 }
 
+/* The names of all frozen tensors are one text: it must not be measured anew for each character. */
+static void long_texts_take_little_time(void **state)
+{
+    (void)state;
+    enum { LENGTH = 4000000 };
+    char *text = malloc(LENGTH + 1);
+    assert_non_null(text);
+    memset(text, 'x', LENGTH);
+    text[LENGTH] = '\0';
+    firn_ctx *ctx = test_ctx(NULL, 1, NULL);
+    firn__writer w;
+    const clock_t start = clock();
+    firn__writer_begin(&w, ctx);
+    firn__writer_metadata(&w, "key", text);
+    assert_true(clock() - start < 10 * CLOCKS_PER_SEC);
+    assert_int_equal(w.status, FIRN_OK);
+    firn__writer_free(&w);
+    free(text);
+    firn_ctx_destroy(ctx);
+}
+
 static void every_allocation_may_fail(void **state)
 {
     (void)state;
@@ -232,6 +254,7 @@ int main(void)
         cmocka_unit_test(what_is_in_the_way_is_left_there),
         cmocka_unit_test(a_folder_is_not_kept_as_the_old_file),
         cmocka_unit_test(texts_are_escaped),
+        cmocka_unit_test(long_texts_take_little_time),
         cmocka_unit_test(every_allocation_may_fail),
     };
     return cmocka_run_group_tests_name("writer", tests, NULL, NULL);
