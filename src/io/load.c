@@ -205,9 +205,12 @@ static firn_status check_match(loading *l)
         return check_base(l);
     }
     if (l->report.missing == 0 || l->how->allow_missing) return FIRN_OK;
-    return firn__fail(
-        ctx, FIRN_ERR_NAME, "%s: \"%s\" of the model is missing in the file (%zu tensors are, of %zu that were asked for)",
-        l->file.path, l->first_missing, l->report.missing, l->report.missing + l->report.mismatched + l->report.loaded);
+    const char *there = name_in_file(l, l->first_missing);
+    const bool renamed = strcmp(there, l->first_missing) != 0;
+    return firn__fail(ctx, FIRN_ERR_NAME,
+                      "%s: \"%s\" of the model is missing in the file%s%s%s (%zu tensors are, of %zu that were asked for)",
+                      l->file.path, l->first_missing, renamed ? ", which has no \"" : "", renamed ? there : "",
+                      renamed ? "\"" : "", l->report.missing, l->report.missing + l->report.mismatched + l->report.loaded);
 }
 
 /* ---- the values ---- */

@@ -98,7 +98,7 @@ static void options_say_what_is_loaded(void **state)
          0,
          3},
         {{.select = "b.run*"}, FIRN_OK, "loaded b.running_mean F32 [4]", 1, 0, 0, 3},
-        {{.select = "a", .rename = "net.a.=a."}, FIRN_ERR_NAME, "a.bias missing", 1, 1, 0, 3},
+        {{.select = "a", .rename = "net.a.=a."}, FIRN_ERR_NAME, "\"a.bias\" missing \"net.a.bias\"", 1, 1, 0, 3},
         {{.select = "a.weight", .rename = "net.=", .freeze_loaded = true}, FIRN_OK, "loaded a.weight", 1, 0, 0, 3},
         {{.allow_missing = true, .skip_mismatched = true}, FIRN_OK, "shape a.bias another", 1, 2, 1, 2},
         {{.skip_mismatched = true}, FIRN_ERR_NAME, "a.weight missing (2 of 4 asked", 1, 2, 1, 2},
