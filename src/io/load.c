@@ -45,7 +45,7 @@ typedef struct loading {
     size_t n_jobs;
     char *name; /* room for a name with another prefix */
     size_t name_size;
-    const char *first_missing;
+    const char *first_missing, *first_unused;
 } loading;
 
 /* The parts of "from=to". */
@@ -172,7 +172,7 @@ static firn_status match(loading *l)
         const char *name = firn__st_name(&l->st, e);
         if (e->marks) continue;
         const bool ignored = counts_batches(name);
-        if (!ignored) l->report.unused++;
+        if (!ignored && l->report.unused++ == 0) l->first_unused = name;
         list_line(l, ignored ? "ignored" : "unused", name, e, "");
     }
     return st;
@@ -196,11 +196,12 @@ static firn_status check_base(loading *l)
 static firn_status check_match(loading *l)
 {
     firn_ctx *ctx = l->m->ctx;
+    char shown[FIRN__SHOWN];
     if (firn__is_kind(&l->st, "checkpoint") && !firn__checkpoint_verify(&l->st)) return l->file.status;
     if (firn__is_kind(&l->st, "delta")) {
         if (l->report.unused > 0)
-            return firn__fail(ctx, FIRN_ERR_NAME, "%s: the model lacks %zu tensors of the delta", l->file.path,
-                              l->report.unused);
+            return firn__fail(ctx, FIRN_ERR_NAME, "%s: the model lacks \"%s\" of the delta (%zu of its tensors in all)",
+                              l->file.path, firn__shown(shown, l->first_unused), l->report.unused);
         l->report.missing = 0; /* they are the base */
         return check_base(l);
     }
