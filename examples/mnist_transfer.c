@@ -58,6 +58,7 @@ typedef struct job {
     firn_tensor *logits, *loss;
     phase phases[2];
     firn_cache_stats cache;
+    char why_no_cache[256];
 } job;
 
 /* ---- command line ---- */
@@ -281,6 +282,8 @@ static firn_status finetune(job *j)
     if (st == FIRN_OK && !j->opt.quiet) st = firn_trainer_report(trainer, stdout);
     if (st == FIRN_OK) st = run_phase(j, trainer, 1);
     j->cache = firn_trainer_cache(trainer);
+    if (j->cache.why_unused != NULL) /* which is the trainer's */
+        snprintf(j->why_no_cache, sizeof j->why_no_cache, "%s", j->cache.why_unused);
     if (st == FIRN_OK) st = firn_verify_frozen(j->model);
     if (st == FIRN_OK) printf("verified: the frozen bytes are those of before\n\n");
     if (st == FIRN_OK) st = show_predictions(j, trainer);
@@ -296,8 +299,8 @@ static void print_summary(const job *j)
         printf("classes %2d-%-3d%10.4f%10.2f %%%10.2f s\n", half ? j->first_half : 0,
                half ? j->classes - 1 : j->first_half - 1, p->test.loss, 100 * p->test.accuracy, p->seconds);
     }
-    if (j->cache.why_unused != NULL)
-        printf("cached features: none (%s)\n", j->cache.why_unused);
+    if (*j->why_no_cache != '\0')
+        printf("cached features: none (%s)\n", j->why_no_cache);
     else
         printf("cached features: %zu samples in %.1f MB, which saved %.1f GFLOP\n", j->cache.samples,
                1e-6 * (double)j->cache.bytes, 1e-9 * (double)j->cache.flops_saved);

@@ -38,6 +38,16 @@ static void small_images_will_do(void **state)
     remove_sets();
 }
 
+static void why_there_is_no_cache_is_told(void **state)
+{
+    (void)state;
+    put_sets();
+    run_program(PROGRAM, "--epochs 2 --threads 1 --data firn_mt --freeze '!*' --quiet", &r);
+    assert_int_equal(r.status, 0);
+    assert_non_null(strstr(r.out, "cached features: none (nothing is frozen)"));
+    remove_sets();
+}
+
 static void both_halves_of_the_classes_must_be_there(void **state)
 {
     (void)state;
@@ -71,6 +81,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(small_images_will_do),
+        cmocka_unit_test(why_there_is_no_cache_is_told),
         cmocka_unit_test(both_halves_of_the_classes_must_be_there),
         cmocka_unit_test(a_damaged_file_is_named),
     };
