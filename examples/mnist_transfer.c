@@ -310,12 +310,23 @@ static void print_summary(const job *j)
     printf("\n");
 }
 
+/* Tries to freeze: a mistake in the selector should not show only after pretraining. */
+static firn_status check_selector(job *j)
+{
+    size_t frozen;
+    const firn_status st = firn_freeze(j->model, j->opt.freeze, &frozen);
+    if (st != FIRN_OK) return st;
+    if (frozen == firn_tensor_count(j->model))
+        return firn_fail(j->ctx, FIRN_ERR_ARGUMENT, "--freeze %s leaves nothing to fine-tune", j->opt.freeze);
+    return firn_unfreeze(j->model, "*", NULL);
+}
+
 static firn_status run(job *j)
 {
     firn_status st = load_data(j);
     if (st != FIRN_OK) return st;
     build(j);
-    st = firn_select(j->model, j->opt.freeze, NULL, NULL); /* a mistake in it should not show only after pretraining */
+    st = check_selector(j);
     if (st == FIRN_OK) st = pretrain(j);
     if (st == FIRN_OK) st = finetune(j);
     if (st == FIRN_OK) print_summary(j);

@@ -77,6 +77,23 @@ static void a_damaged_file_is_named(void **state)
     remove_sets();
 }
 
+/* Not only after pretraining. */
+static void a_selector_that_will_not_do_is_told_at_once(void **state)
+{
+    (void)state;
+    static const char *const selectors[] = {"fetures", "features.dropout", "'*'", "features,head"};
+    put_sets();
+    for (size_t i = 0; i < sizeof selectors / sizeof *selectors; i++) {
+        char arguments[100];
+        snprintf(arguments, sizeof arguments, "--epochs 1 --threads 1 --data firn_mt --freeze %s", selectors[i]);
+        run_program(PROGRAM, arguments, &r);
+        assert_int_equal(r.status, 1);
+        assert_int_equal(count_lines(r.err), 1);
+        assert_string_equal(r.out, "");
+    }
+    remove_sets();
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -84,6 +101,7 @@ int main(void)
         cmocka_unit_test(why_there_is_no_cache_is_told),
         cmocka_unit_test(both_halves_of_the_classes_must_be_there),
         cmocka_unit_test(a_damaged_file_is_named),
+        cmocka_unit_test(a_selector_that_will_not_do_is_told_at_once),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
