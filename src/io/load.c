@@ -165,7 +165,7 @@ static firn_status match(loading *l)
         if (there) continue;
         l->report.missing++;
         if (l->first_missing == NULL) l->first_missing = m->named[i]->name;
-        list_line(l, "missing", m->named[i]->name, NULL, "");
+        list_line(l, firn__is_kind(&l->st, "delta") ? "base" : "missing", m->named[i]->name, NULL, "");
     }
     for (size_t i = 0; i < l->st.count; i++) {
         const firn__st_entry *e = firn__st_at(&l->st, i);

@@ -275,8 +275,15 @@ static void a_delta_fits_its_base_alone(void **state)
     assert_ok(ctx, firn_write(tuned, "b.running_mean", (float[]){5, 5, 5, 5}, 4));
     assert_ok(ctx, firn_save_delta(tuned, delta));
 
-    assert_ok(ctx, firn_load(base, delta, NULL, &report));
+    FILE *list = tmpfile();
+    char lines[256] = {0};
+    assert_ok(ctx, firn_load(base, delta, &(firn_load_options){.list = list}, &report));
     assert_report(report, 2, 0, 0, 0, 0);
+    rewind(list);
+    assert_true(fread(lines, 1, sizeof lines - 1, list) > 0);
+    fclose(list);
+    assert_non_null(strstr(lines, "base      a.weight\n")); /* it is not missing */
+    assert_null(strstr(lines, "missing"));
     assert_models_equal(base, tuned);
 
     fill_model(other, 2);
