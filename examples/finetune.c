@@ -49,12 +49,12 @@ typedef struct job {
 
 /* ---- command line ---- */
 
-static bool parse_count(const char *text, int *out)
+static bool parse_count(const char *text, int most, int *out)
 {
     char *end;
     const long value = strtol(text, &end, 10);
     *out = (int)value;
-    return end != text && *end == '\0' && value >= 1 && value <= 1000000;
+    return end != text && *end == '\0' && value >= 1 && value <= most;
 }
 
 static bool parse(int argc, char **argv, options *opt)
@@ -73,11 +73,11 @@ static bool parse(int argc, char **argv, options *opt)
             opt->labels = argv[++i];
         else if (strcmp(word, "--freeze") == 0)
             opt->freeze = argv[++i];
-        else if (strcmp(word, "--epochs") == 0 && parse_count(value, &opt->epochs))
+        else if (strcmp(word, "--epochs") == 0 && parse_count(value, 1000000, &opt->epochs))
             i++;
-        else if (strcmp(word, "--threads") == 0 && parse_count(value, &opt->threads))
+        else if (strcmp(word, "--threads") == 0 && parse_count(value, FIRN_MAX_THREADS, &opt->threads))
             i++;
-        else if (strcmp(word, "--checkpoint-every") == 0 && parse_count(value, &opt->every))
+        else if (strcmp(word, "--checkpoint-every") == 0 && parse_count(value, 1000000, &opt->every))
             i++;
         else if (*word != '-' && opt->pretrained == NULL)
             opt->pretrained = word;
@@ -190,7 +190,10 @@ int main(int argc, char **argv)
         return 2;
     }
     if (j.opt.help) return fputs(usage, stdout) < 0;
-    if (snprintf(j.checkpoint, sizeof j.checkpoint, "%s.checkpoint", j.opt.out) >= (int)sizeof j.checkpoint) return 2;
+    if (snprintf(j.checkpoint, sizeof j.checkpoint, "%s.checkpoint", j.opt.out) >= (int)sizeof j.checkpoint) {
+        fputs("finetune: the path of OUT is too long\n", stderr);
+        return 2;
+    }
     signal(SIGINT, interrupt);
     signal(SIGTERM, interrupt);
     firn_status st = firn_ctx_create(&j.ctx, &(firn_ctx_options){.threads = j.opt.threads});

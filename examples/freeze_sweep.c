@@ -262,10 +262,20 @@ static firn_status close_file(const sweep *s, const char *path, FILE **file, fir
     return st;
 }
 
-static firn_status run(sweep *s)
+static firn_status load(sweep *s)
 {
     firn_status st = digits_load(s->ctx, s->opt.data, "train", &s->train);
     if (st == FIRN_OK) st = digits_load(s->ctx, s->opt.data, "t10k", &s->test);
+    const int64_t *a = s->train.pixels.shape.dim, *b = s->test.pixels.shape.dim;
+    if (st == FIRN_OK && (a[1] != b[1] || a[2] != b[2]))
+        st = firn_fail(s->ctx, FIRN_ERR_SHAPE, "%s: the training images are %d x %d, but the test images %d x %d",
+                       s->opt.data, (int)a[1], (int)a[2], (int)b[1], (int)b[2]);
+    return st;
+}
+
+static firn_status run(sweep *s)
+{
+    firn_status st = load(s);
     if (st == FIRN_OK) st = open_file(s, s->opt.csv, &s->csv);
     if (st == FIRN_OK) st = open_file(s, s->opt.svg, &s->svg);
     if (st != FIRN_OK) return st;
@@ -278,7 +288,8 @@ static firn_status run(sweep *s)
     print_table(s);
     draw(s);
     printf("\nwritten: %s, %s\n", s->opt.csv, s->opt.svg);
-    return FIRN_OK;
+    if (fflush(stdout) != 0 || ferror(stdout)) st = failed(s, FIRN_ERR_IO, "the table could not be written");
+    return st;
 }
 
 int main(int argc, char **argv)

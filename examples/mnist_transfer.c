@@ -58,6 +58,7 @@ typedef struct job {
     firn_tensor *logits, *loss;
     phase phases[2];
     firn_cache_stats cache;
+    char why_no_cache[256];
 } job;
 
 /* ---- command line ---- */
@@ -134,7 +135,8 @@ static firn_status load_images(firn_ctx *ctx, const char *dir, const char *part,
 {
     char stem[900];
     snprintf(stem, sizeof stem, "%s-%s", dir, emnist_part);
-    if (load_pair(ctx, stem, set) == FIRN_OK) return FIRN_OK;
+    const firn_status st = load_pair(ctx, stem, set);
+    if (st != FIRN_ERR_IO || set->pixels.data != NULL) return st; /* it is there, whole or not */
     firn_clear_error(ctx);
     snprintf(stem, sizeof stem, "%s/%s", dir, part);
     return load_pair(ctx, stem, set);
@@ -178,10 +180,15 @@ static firn_status load_data(job *j)
     const int64_t *a = j->train.pixels.shape.dim, *b = j->test.pixels.shape.dim;
     j->classes = count_classes(&j->train);
     j->first_half = j->classes / 2;
-    if (a[1] != b[1] || a[2] != b[2] || count_classes(&j->test) > j->classes || j->first_half < 1)
+    if (a[1] != b[1] || a[2] != b[2] || count_classes(&j->test) > j->classes)
         return firn_fail(j->ctx, FIRN_ERR_FORMAT, "%s: training and test images do not belong together", j->opt.data);
     st = split_classes(j->ctx, &j->train, j->first_half);
-    return st == FIRN_OK ? split_classes(j->ctx, &j->test, j->first_half) : st;
+    if (st == FIRN_OK) st = split_classes(j->ctx, &j->test, j->first_half);
+    for (int half = 0; half < 2 && st == FIRN_OK; half++)
+        if (j->train.half[half].count == 0 || j->test.half[half].count == 0)
+            st = firn_fail(j->ctx, FIRN_ERR_FORMAT, "%s: each half of the classes needs training and test images",
+                           j->opt.data);
+    return st;
 }
 
 /* ---- the network ---- */
@@ -275,6 +282,8 @@ static firn_status finetune(job *j)
     if (st == FIRN_OK && !j->opt.quiet) st = firn_trainer_report(trainer, stdout);
     if (st == FIRN_OK) st = run_phase(j, trainer, 1);
     j->cache = firn_trainer_cache(trainer);
+    if (j->cache.why_unused != NULL) /* which is the trainer's */
+        snprintf(j->why_no_cache, sizeof j->why_no_cache, "%s", j->cache.why_unused);
     if (st == FIRN_OK) st = firn_verify_frozen(j->model);
     if (st == FIRN_OK) printf("verified: the frozen bytes are those of before\n\n");
     if (st == FIRN_OK) st = show_predictions(j, trainer);
@@ -290,8 +299,8 @@ static void print_summary(const job *j)
         printf("classes %2d-%-3d%10.4f%10.2f %%%10.2f s\n", half ? j->first_half : 0,
                half ? j->classes - 1 : j->first_half - 1, p->test.loss, 100 * p->test.accuracy, p->seconds);
     }
-    if (j->cache.why_unused != NULL)
-        printf("cached features: none (%s)\n", j->cache.why_unused);
+    if (*j->why_no_cache != '\0')
+        printf("cached features: none (%s)\n", j->why_no_cache);
     else
         printf("cached features: %zu samples in %.1f MB, which saved %.1f GFLOP\n", j->cache.samples,
                1e-6 * (double)j->cache.bytes, 1e-9 * (double)j->cache.flops_saved);
@@ -301,12 +310,23 @@ static void print_summary(const job *j)
     printf("\n");
 }
 
+/* Tries to freeze: a mistake in the selector should not show only after pretraining. */
+static firn_status check_selector(job *j)
+{
+    size_t frozen;
+    const firn_status st = firn_freeze(j->model, j->opt.freeze, &frozen);
+    if (st != FIRN_OK) return st;
+    if (frozen == firn_tensor_count(j->model))
+        return firn_fail(j->ctx, FIRN_ERR_ARGUMENT, "--freeze %s leaves nothing to fine-tune", j->opt.freeze);
+    return firn_unfreeze(j->model, "*", NULL);
+}
+
 static firn_status run(job *j)
 {
     firn_status st = load_data(j);
     if (st != FIRN_OK) return st;
     build(j);
-    st = firn_select(j->model, j->opt.freeze, NULL, NULL); /* a mistake in it should not show only after pretraining */
+    st = check_selector(j);
     if (st == FIRN_OK) st = pretrain(j);
     if (st == FIRN_OK) st = finetune(j);
     if (st == FIRN_OK) print_summary(j);

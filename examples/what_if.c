@@ -178,7 +178,7 @@ static firn_status print_masks(const options *opt, firn_model *m, const firn_tra
 {
     firn_cost now, all;
     firn_status st = firn_trainer_cost(t, &now, &all);
-    for (int i = 0; i < opt->n_selectors && st == FIRN_OK; i++) st = firn_select(m, opt->selectors[i], NULL, NULL);
+    for (int i = 0; i < opt->n_selectors && st == FIRN_OK; i++) st = firn_freeze_only(m, opt->selectors[i], NULL);
     if (st != FIRN_OK) return st;
     print_head(opt);
     print_row("(nothing)", &all, &all, opt->batch);

@@ -8,7 +8,7 @@ const char *const layer_names[LAYERS + 1] = {"conv1", "conv2", "conv3", "conv4",
 
 /* ---- images ---- */
 
-static firn_status split_digits(firn_ctx *ctx, digits *d)
+static firn_status split_digits(firn_ctx *ctx, digits *d, const char *labels)
 {
     const size_t n = (size_t)d->labels.shape.dim[0];
     for (int half = 0; half < HALVES; half++) {
@@ -18,13 +18,13 @@ static firn_status split_digits(firn_ctx *ctx, digits *d)
     for (size_t i = 0; i < n; i++) {
         uint8_t *label = &d->labels.data[i];
         if (*label >= HALVES * CLASSES)
-            return firn_fail(ctx, FIRN_ERR_FORMAT, "label %zu is %d: digits were expected", i, *label);
+            return firn_fail(ctx, FIRN_ERR_FORMAT, "%s: label %zu is %d: digits were expected", labels, i, *label);
         const int half = *label / CLASSES;
         d->rows[half][d->count[half]++] = (uint32_t)i;
         *label %= CLASSES;
     }
     if (d->count[0] == 0 || d->count[1] == 0)
-        return firn_fail(ctx, FIRN_ERR_FORMAT, "one half of the digits has no images");
+        return firn_fail(ctx, FIRN_ERR_FORMAT, "%s: one half of the digits has no images", labels);
     d->feeds[0] = (firn_feed){"image", d->pixels.data};
     d->feeds[1] = (firn_feed){"label", d->labels.data};
     return FIRN_OK;
@@ -42,7 +42,7 @@ firn_status digits_load(firn_ctx *ctx, const char *dir, const char *part, digits
     if (p.rank != 3 || l.rank != 1 || p.dim[0] != l.dim[0] || p.dim[0] < 1 || p.dim[1] < 16 || p.dim[2] < 16)
         return firn_fail(ctx, FIRN_ERR_FORMAT, "%s: images [N, H, W] of at least 16 x 16 and as many labels were expected",
                          path);
-    return split_digits(ctx, d);
+    return split_digits(ctx, d, path);
 }
 
 void digits_free(firn_ctx *ctx, digits *d)

@@ -342,23 +342,27 @@ static firn_status resume_from(firn_trainer *t, const char *path)
     return st;
 }
 
+static bool is_bad_file(firn_status st) { return st == FIRN_ERR_IO || st == FIRN_ERR_FORMAT; }
+
 /* path, and path.1 if path is not there or damaged. */
 static firn_status resume_from_either(firn_trainer *t, const char *path, int *generation)
 {
     const bool clean = firn_last_error(t->ctx) == FIRN_OK;
     const size_t size = strlen(path) + sizeof ".1";
-    *generation = 0;
     const firn_status st = resume_from(t, path);
-    if (st != FIRN_ERR_IO && st != FIRN_ERR_FORMAT) return st;
+    if (!is_bad_file(st)) return st;
     char *older = firn__alloc(t->ctx, size, 1);
     if (older == NULL) return st;
     memcpy(older, path, size - sizeof ".1");
     memcpy(older + size - sizeof ".1", ".1", sizeof ".1");
-    const firn_status second = resume_from(t, older);
+    firn_status second = resume_from(t, older);
+    if (!is_bad_file(second) && clean) {
+        firn_clear_error(t->ctx);
+        if (second != FIRN_OK) second = resume_from(t, older); /* once more, for its message */
+    }
     firn__free(t->ctx, older, size, 1);
-    if (second == FIRN_OK && clean) firn_clear_error(t->ctx);
     *generation = second == FIRN_OK;
-    return second == FIRN_OK ? FIRN_OK : st;
+    return is_bad_file(second) ? st : second;
 }
 
 firn_status firn_checkpoint_load(firn_trainer *t, const char *path, int *generation)

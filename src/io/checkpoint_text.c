@@ -1,8 +1,20 @@
 #include <inttypes.h>
+#include <locale.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "checkpoint.h"
+
+/* printf writes the decimal point of the locale, which is no option of the run. */
+static void make_points_plain(char *text)
+{
+    const char *point = localeconv()->decimal_point;
+    const size_t length = strlen(point);
+    while ((text = strstr(text, point)) != NULL) {
+        *text++ = '.';
+        memmove(text, text + length - 1, strlen(text + length - 1) + 1);
+    }
+}
 
 void firn__run_text(const firn_trainer *t, char text[FIRN__RUN_TEXT])
 {
@@ -17,6 +29,7 @@ void firn__run_text(const firn_trainer *t, char text[FIRN__RUN_TEXT])
              (double)how->beta1, (double)how->beta2, (double)how->rho, (double)how->eps, (double)how->weight_decay,
              (double)how->clip_norm, how->nesterov, (int)s->kind, s->warmup, s->total, s->every, (double)s->gamma,
              (double)s->floor);
+    make_points_plain(text);
 }
 
 /* ---- the position: every member as an unsigned number; of a double, its bits ---- */

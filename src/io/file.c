@@ -33,7 +33,8 @@ static bool read_more(firn__file *f)
     const size_t got = fread(f->buffer + f->end, 1, sizeof f->buffer - f->end, f->stream);
     f->end += got;
     if (got == 0 && ferror(f->stream))
-        firn__file_fail(f, FIRN_ERR_IO, "byte %llu cannot be read", (unsigned long long)(f->offset + f->end));
+        firn__file_fail(f, FIRN_ERR_IO, "byte %llu cannot be read: %s", (unsigned long long)(f->offset + f->end),
+                        strerror(errno));
     return got > 0;
 }
 
@@ -135,8 +136,10 @@ const char *firn__shown(char out[FIRN__SHOWN], const char *text)
 {
     size_t n = 0;
     for (; text[n] != '\0' && n < FIRN__SHOWN - 4; n++) {
-        const unsigned char c = (unsigned char)text[n];
-        out[n] = c < ' ' || c == 0x7f ? '?' : text[n];
+        const unsigned char c = (unsigned char)text[n], next = (unsigned char)text[n + 1];
+        const bool above =
+            (c == 0xc2 && next < 0xa0) || (n > 0 && text[n - 1] == '\xc2' && c < 0xa0); /* U+0080 to U+009F */
+        out[n] = c < ' ' || c == 0x7f || above ? '?' : text[n];
     }
     if (text[n] != '\0') {
         while (n > 0 && ((unsigned char)text[n] & 0xc0) == 0x80) n--; /* not inside a UTF-8 sequence */

@@ -165,12 +165,16 @@ static const char *other_name(char *name, size_t size, const char *path, int how
     return name;
 }
 
-static FILE *open_idx(const char *path)
+enum { NAME_ROOM = 4096 };
+
+/* Under its own name or another one, which then becomes *path. */
+static FILE *open_idx(const char **path, char name[NAME_ROOM])
 {
-    char name[4096];
-    FILE *stream = fopen(path, "rb");
+    FILE *stream = fopen(*path, "rb");
+    const int reason = errno;
     for (int how = 1; stream == NULL && how < 4; how++)
-        if (other_name(name, sizeof name, path, how) != NULL) stream = fopen(name, "rb");
+        if (other_name(name, NAME_ROOM, *path, how) != NULL && (stream = fopen(name, "rb")) != NULL) *path = name;
+    errno = reason; /* of path itself */
     return stream;
 }
 
@@ -179,7 +183,8 @@ firn_status firn_idx_load(firn_ctx *ctx, const char *path, firn_idx *out)
     if (out != NULL) *out = (firn_idx){0};
     if (ctx == NULL || path == NULL || out == NULL)
         return firn__fail(ctx, FIRN_ERR_ARGUMENT, "firn_idx_load: ctx, path and out must not be NULL");
-    FILE *stream = open_idx(path);
+    char name[NAME_ROOM];
+    FILE *stream = open_idx(&path, name);
     if (stream == NULL)
         return firn__fail(ctx, FIRN_ERR_IO, "%s: cannot be opened, with or without .gz, with -idx or .idx: %s", path,
                           strerror(errno));

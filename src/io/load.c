@@ -1,8 +1,8 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include "checkpoint.h"
 #include "convert.h"
-#include "model_file.h"
 
 bool firn__is_kind(const firn__st *st, const char *kind)
 {
@@ -45,7 +45,7 @@ typedef struct loading {
     size_t n_jobs;
     char *name; /* room for a name with another prefix */
     size_t name_size;
-    const char *first_missing;
+    const char *first_missing, *first_unused;
 } loading;
 
 /* The parts of "from=to". */
@@ -110,14 +110,15 @@ static firn_status take_up(loading *l, size_t i, const char *name, firn__st_entr
     bool same;
     e->marks = 1;
     if (!firn__st_shape_is(&l->st, e, t->shape)) {
-        l->report.mismatched++;
         list_line(l, "shape", name, e, "not loaded, for it has another shape in the model");
         return l->how->skip_mismatched ? FIRN_OK : bad_shape(l, name, e, t->shape);
     }
     const char *conversion = firn__convert_how(e->type);
-    if (conversion == NULL)
+    if (conversion == NULL) {
+        list_line(l, "type", name, e, "not loaded, for it has no conversion to F32");
         return firn__fail(l->m->ctx, FIRN_ERR_DTYPE, "%s: \"%s\" is %s, which has no conversion to F32", l->file.path, name,
                           firn__st_type_name(e->type));
+    }
     if (l->loaded[i]) {
         size_t first = 0;
         while (l->jobs[first].to != t) first++;
@@ -150,7 +151,7 @@ static firn_status match(loading *l)
     firn_status st = FIRN_OK;
     for (size_t i = 0; i < m->n_named; i++) {
         if (!l->selected[i]) continue;
-        bool there = false;
+        bool there = false, fits = true;
         for (size_t n = 0; n < m->n_names; n++) {
             if (m->names[n].tensor != m->named[i]) continue;
             firn__st_entry *e = firn__st_find(&l->st, name_in_file(l, m->names[n].text));
@@ -158,18 +159,20 @@ static firn_status match(loading *l)
             const firn_status taken = take_up(l, i, m->names[n].text, e);
             if (st == FIRN_OK) st = taken;
             there = true;
+            fits = fits && firn__st_shape_is(&l->st, e, m->named[i]->shape);
         }
+        if (!fits) l->report.mismatched++;
         if (there) continue;
         l->report.missing++;
         if (l->first_missing == NULL) l->first_missing = m->named[i]->name;
-        list_line(l, "missing", m->named[i]->name, NULL, "");
+        list_line(l, firn__is_kind(&l->st, "delta") ? "base" : "missing", m->named[i]->name, NULL, "");
     }
     for (size_t i = 0; i < l->st.count; i++) {
         const firn__st_entry *e = firn__st_at(&l->st, i);
         const char *name = firn__st_name(&l->st, e);
         if (e->marks) continue;
         const bool ignored = counts_batches(name);
-        if (!ignored) l->report.unused++;
+        if (!ignored && l->report.unused++ == 0) l->first_unused = name;
         list_line(l, ignored ? "ignored" : "unused", name, e, "");
     }
     return st;
@@ -193,17 +196,22 @@ static firn_status check_base(loading *l)
 static firn_status check_match(loading *l)
 {
     firn_ctx *ctx = l->m->ctx;
+    char shown[FIRN__SHOWN];
+    if (firn__is_kind(&l->st, "checkpoint") && !firn__checkpoint_verify(&l->st)) return l->file.status;
     if (firn__is_kind(&l->st, "delta")) {
         if (l->report.unused > 0)
-            return firn__fail(ctx, FIRN_ERR_NAME, "%s: the model lacks %zu tensors of the delta", l->file.path,
-                              l->report.unused);
+            return firn__fail(ctx, FIRN_ERR_NAME, "%s: the model lacks \"%s\" of the delta (%zu of its tensors in all)",
+                              l->file.path, firn__shown(shown, l->first_unused), l->report.unused);
         l->report.missing = 0; /* they are the base */
         return check_base(l);
     }
     if (l->report.missing == 0 || l->how->allow_missing) return FIRN_OK;
+    const char *there = name_in_file(l, l->first_missing);
+    const bool renamed = strcmp(there, l->first_missing) != 0;
     return firn__fail(ctx, FIRN_ERR_NAME,
-                      "%s: \"%s\" of the model is missing in the file (%zu tensors are, of %zu that were asked for)",
-                      l->file.path, l->first_missing, l->report.missing, l->report.missing + l->report.loaded);
+                      "%s: \"%s\" of the model is missing in the file%s%s%s (%zu tensors are, of %zu that were asked for)",
+                      l->file.path, l->first_missing, renamed ? ", which has no \"" : "", renamed ? there : "",
+                      renamed ? "\"" : "", l->report.missing, l->report.missing + l->report.mismatched + l->report.loaded);
 }
 
 /* ---- the values ---- */

@@ -40,8 +40,9 @@ static void put_plain(firn__writer *w, const char *text) { put_text(w, text, str
 /* The inside of a JSON string. */
 static void put_escaped(firn__writer *w, const char *text)
 {
-    for (const char *p = text; *p != '\0';) {
-        const size_t length = firn__utf8_length(p, strlen(p));
+    const char *end = text + strlen(text);
+    for (const char *p = text; p < end;) {
+        const size_t length = firn__utf8_length(p, (size_t)(end - p));
         char escaped[8];
         if (length == 0) {
             if (w->status == FIRN_OK)
@@ -219,20 +220,18 @@ static firn_status write_stream(const firn__writer *w, const char *path, const f
     if (st == FIRN_OK && how->sync != NULL && how->sync(stream, how->user) != 0)
         st = firn__fail(w->ctx, FIRN_ERR_IO, "%s: the sync function reports an error", path);
     if (fclose(stream) != 0 && st == FIRN_OK) st = cannot_write(w, path, "cannot be closed");
+    if (st != FIRN_OK) remove(path);
     return st;
 }
 
 /* At no moment is there neither path nor old. */
 static firn_status put_in_place(const firn__writer *w, const char *from, const char *path, const char *old)
 {
-    const bool kept = old != NULL && rename(path, old) == 0;
-    if (old != NULL && !kept) {
-        FILE *there = fopen(path, "rb");
-        if (there != NULL) {
-            fclose(there);
-            return cannot_write(w, path, "cannot be kept under another name");
-        }
-    }
+    FILE *there = old != NULL ? fopen(path, "rb") : NULL;
+    const bool exists = there != NULL, folder = exists && fgetc(there) == EOF && ferror(there);
+    if (exists) fclose(there);
+    const bool kept = old != NULL && !folder && rename(path, old) == 0; /* which would move a folder, too */
+    if (exists && !kept) return cannot_write(w, path, "cannot be kept under another name");
     if (rename(from, path) == 0) return FIRN_OK;
     const firn_status st = cannot_write(w, path, "cannot take its place");
     if (kept) rename(old, path);
@@ -248,8 +247,7 @@ firn_status firn__writer_write(firn__writer *w, const char *path, const firn__wr
     firn_status st = FIRN_ERR_MEMORY;
     if (temporary != NULL && (old != NULL || !how->keep_old)) {
         st = write_stream(w, temporary, how);
-        if (st == FIRN_OK) st = put_in_place(w, temporary, path, old);
-        if (st != FIRN_OK) remove(temporary);
+        if (st == FIRN_OK && (st = put_in_place(w, temporary, path, old)) != FIRN_OK) remove(temporary);
     }
     firn__free_text(w->ctx, temporary);
     firn__free_text(w->ctx, old);

@@ -39,7 +39,8 @@ typedef struct firn__writer_how {
 } firn__writer_how;
 
 /* Writes path.tmp, then renames it to path; on an error the file that was at path is still there, and path.tmp is
- * not. FIRN_ERR_IO; FIRN_ERR_MEMORY; FIRN_ERR_NAME: a name is not UTF-8. */
+ * not, unless something stands there that cannot be written. FIRN_ERR_IO; FIRN_ERR_MEMORY; FIRN_ERR_NAME: a name is not
+ * UTF-8. */
 firn_status firn__writer_write(firn__writer *w, const char *path, const firn__writer_how *how);
 
 #endif

@@ -44,3 +44,29 @@ size_t count_lines(const char *text)
     for (; *text != '\0'; text++) n += *text == '\n';
     return n;
 }
+
+void put_images(const char *part, uint8_t height, uint8_t width)
+{
+    char path[100];
+    snprintf(path, sizeof path, "%s-images-idx3-ubyte", part);
+    FILE *f = fopen(path, "wb");
+    assert_non_null(f);
+    fwrite((uint8_t[]){0, 0, 8, 3, 0, 0, 0, 20, 0, 0, 0, height, 0, 0, 0, width}, 1, 16, f);
+    for (int i = 0; i < 20 * height * width; i++) fputc(0, f);
+    assert_int_equal(fclose(f), 0);
+    snprintf(path, sizeof path, "%s-labels-idx1-ubyte", part);
+    f = fopen(path, "wb");
+    assert_non_null(f);
+    fwrite((uint8_t[]){0, 0, 8, 1, 0, 0, 0, 20}, 1, 8, f);
+    for (int i = 0; i < 20; i++) fputc(i % 10, f);
+    assert_int_equal(fclose(f), 0);
+}
+
+void put_byte(const char *path, long at, int byte)
+{
+    FILE *f = fopen(path, "r+b");
+    assert_non_null(f);
+    assert_int_equal(fseek(f, at, SEEK_SET), 0);
+    fputc(byte, f);
+    assert_int_equal(fclose(f), 0);
+}

@@ -16,4 +16,8 @@ const char *read_text(const char *path);
 
 size_t count_lines(const char *text);
 
+/* Two IDX files of 20 black images of classes 0 to 9: part-images-idx3-ubyte and part-labels-idx1-ubyte. */
+void put_images(const char *part, uint8_t height, uint8_t width);
+void put_byte(const char *path, long at, int byte);
+
 #endif

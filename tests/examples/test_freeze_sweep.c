@@ -178,6 +178,36 @@ static void a_failure_is_one_line_that_names_the_file(void **state)
     }
 }
 
+static void test_images_that_do_not_fit_are_named(void **state)
+{
+    (void)state;
+    put_images("train", 28, 28);
+    put_images("t10k", 28, 16);
+    run_program(PROGRAM, "--quick --data .", &r);
+    assert_int_equal(r.status, 1);
+    assert_string_equal(r.err, "freeze_sweep: .: the training images are 28 x 28, but the test images 28 x 16\n");
+    static const char *const left[] = {"train-images-idx3-ubyte", "train-labels-idx1-ubyte", "t10k-images-idx3-ubyte",
+                                       "t10k-labels-idx1-ubyte"};
+    for (size_t i = 0; i < 20; i++) put_byte("t10k-labels-idx1-ubyte", 8 + (long)i, 7);
+    run_program(PROGRAM, "--quick --data .", &r);
+    assert_int_equal(r.status, 1);
+    assert_string_equal(r.err, "freeze_sweep: ./t10k-labels-idx1-ubyte.gz: one half of the digits has no images\n");
+    put_byte("t10k-labels-idx1-ubyte", 8, 10);
+    run_program(PROGRAM, "--quick --data .", &r);
+    assert_int_equal(r.status, 1);
+    assert_string_equal(r.err, "freeze_sweep: ./t10k-labels-idx1-ubyte.gz: label 0 is 10: digits were expected\n");
+    for (size_t i = 0; i < 4; i++) remove(left[i]);
+}
+
+static void a_table_that_cannot_be_written_is_a_failure(void **state)
+{
+    (void)state;
+    run_program(PROGRAM, "--quick --csv sweep.csv --svg sweep.svg >/dev/full 2>/dev/null; echo $?", &r);
+    assert_string_equal(r.out, "1\n");
+    remove("sweep.csv");
+    remove("sweep.svg");
+}
+
 static void wrong_usage_is_told_apart(void **state)
 {
     (void)state;
@@ -198,6 +228,8 @@ int main(void)
         cmocka_unit_test(the_check_for_xml_knows_what_is_none),
         cmocka_unit_test(a_quick_run_writes_a_table_and_a_chart),
         cmocka_unit_test(a_failure_is_one_line_that_names_the_file),
+        cmocka_unit_test(test_images_that_do_not_fit_are_named),
+        cmocka_unit_test(a_table_that_cannot_be_written_is_a_failure),
         cmocka_unit_test(wrong_usage_is_told_apart),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

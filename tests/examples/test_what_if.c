@@ -54,11 +54,16 @@ static void the_reference_net_has_the_known_cost(void **state)
 static void a_selector_without_a_match_is_a_failure_of_one_line(void **state)
 {
     (void)state;
-    run_program(PROGRAM, "features nothere", &r);
-    assert_int_equal(r.status, 1);
-    assert_string_equal(r.out, "");
-    assert_int_equal(count_lines(r.err), 1);
-    assert_non_null(strstr(r.err, "nothere"));
+    static const char *const selectors[] = {"nothere", "features.dropout"}; /* which has no tensors */
+    for (size_t i = 0; i < 2; i++) {
+        char arguments[64];
+        snprintf(arguments, sizeof arguments, "features %s", selectors[i]);
+        run_program(PROGRAM, arguments, &r);
+        assert_int_equal(r.status, 1);
+        assert_string_equal(r.out, "");
+        assert_int_equal(count_lines(r.err), 1);
+        assert_non_null(strstr(r.err, selectors[i]));
+    }
 }
 
 static void wrong_usage_is_told_apart(void **state)

@@ -255,8 +255,10 @@ static void a_checkpoint_of_another_run_is_refused_by_name(void **state)
     assert_ok(NULL, firn_ctx_create(&seeded, &(firn_ctx_options){.threads = 1, .seed = 77}));
     t = other_trainer(seeded, rows[7].how, "fc", 2);
     assert_fails(seeded, FIRN_ERR_STATE, firn_checkpoint_load(t, "firn_cp_run", NULL), "seed=1 seed=77");
+    assert_int_equal(rename("firn_cp_run", "firn_cp_run.1"), 0); /* the older one is whole: it is no matter of reading */
+    assert_fails(seeded, FIRN_ERR_STATE, firn_checkpoint_load(t, "firn_cp_run", NULL), "firn_cp_run.1: seed=1 seed=77");
     firn_trainer_destroy(t);
-    remove("firn_cp_run");
+    remove("firn_cp_run.1");
     firn_ctx_destroy(seeded);
     firn_ctx_destroy(ctx);
 }
@@ -557,6 +559,13 @@ static void firn_load_takes_the_weights_out_of_a_checkpoint(void **state)
     for (size_t i = 0; i < firn_tensor_count(r.m); i++)
         assert_bits_equal(firn_tensor_at(other.m, i).data, firn_tensor_at(r.m, i).data,
                           (size_t)firn_shape_count(firn_tensor_at(r.m, i).shape));
+    size_t size;
+    uint8_t *bytes = get_file("firn_cp_out", &size);
+    bytes[size - 1] ^= 1;
+    put_file("firn_cp_out", bytes, size);
+    free(bytes);
+    assert_fails(other.ctx, FIRN_ERR_FORMAT, firn_load(other.m, "firn_cp_out", NULL, &report), "checksum damaged");
+    assert_int_equal(report.loaded, firn_tensor_count(r.m));
     rig_free(&r);
     rig_free(&other);
     remove("firn_cp_out");

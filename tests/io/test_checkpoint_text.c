@@ -1,4 +1,5 @@
-/* A position in words, and back. */
+/* A position in words, and back; the options of a run in words. */
+#include <locale.h>
 #include <string.h>
 
 #include "checkpoint.h"
@@ -26,10 +27,29 @@ static void the_text_of_a_position_is_exact(void **state)
     assert_false(firn__position_parse(text, &back));
 }
 
+/* An application may set a locale with another decimal point: the run is the same one. */
+static void the_text_of_a_run_does_not_depend_on_the_locale(void **state)
+{
+    (void)state;
+    static const char *const with_comma[] = {"ps_AF.UTF-8", "de_DE.UTF-8", "fr_FR.UTF-8", "es_ES.UTF-8", "de_DE", "fr_FR"};
+    char here[FIRN__RUN_TEXT], there[FIRN__RUN_TEXT];
+    firn_ctx *ctx = test_ctx(NULL, 1, NULL);
+    const firn_trainer t = {.ctx = ctx, .opt = {.optim = firn_adam(0.01f), .schedule = {.gamma = 0.3f, .floor = 0.1f}}};
+    firn__run_text(&t, here);
+    size_t i = 0;
+    while (i < sizeof with_comma / sizeof *with_comma && setlocale(LC_ALL, with_comma[i]) == NULL) i++;
+    firn__run_text(&t, there);
+    setlocale(LC_ALL, "C");
+    firn_ctx_destroy(ctx);
+    assert_string_equal(here, there);
+    if (i == sizeof with_comma / sizeof *with_comma) skip();
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_text_of_a_position_is_exact),
+        cmocka_unit_test(the_text_of_a_run_does_not_depend_on_the_locale),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

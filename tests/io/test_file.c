@@ -1,5 +1,6 @@
 /* Reading, with every fread, fseek and ftell made to fail in turn (linker option --wrap): each failure is told, nothing
  * leaks, and a model or trainer is as it was. */
+#include <errno.h>
 #include <string.h>
 
 #include "io_support.h"
@@ -24,6 +25,7 @@ size_t __wrap_fread(void *to, size_t size, size_t count, FILE *stream)
 {
     if (!fails(FREAD)) return __real_fread(to, size, count, stream);
     failed = stream;
+    errno = EIO;
     return 0;
 }
 
@@ -127,6 +129,7 @@ static void no_failing_read_changes_anything(void **state)
                     failures[a][kind]++;
                     assert_status(r.ctx, FIRN_ERR_IO, st);
                     assert_message_has(r.ctx, a == 3 ? "ok_stored_max" : "firn_test_file");
+                    if (kind == FREAD) assert_message_has(r.ctx, strerror(EIO));
                     assert_one_line(firn_message(r.ctx));
                     assert_filled(&r, 2);
                     assert_int_equal(r.memory.bytes, held);
@@ -186,6 +189,9 @@ static void texts_are_shown_in_one_line_and_not_cut_inside_a_character(void **st
     char out[FIRN__SHOWN], text[400] = "";
     assert_string_equal(firn__shown(out, ""), "");
     assert_string_equal(firn__shown(out, "a\n\x1b[0m\x7f"), "a??[0m?");
+    assert_string_equal(firn__shown(out, "\xc2\x80 \xc2\x9b"
+                                         "2J \xc2\xa0 \xc3\x9b \xe2\x82\x82"),
+                        "?? ??2J \xc2\xa0 \xc3\x9b \xe2\x82\x82");
     for (int lead = 0; lead < 4; lead++) {
         memset(text, 'x', (size_t)lead);
         text[lead] = '\0';

@@ -1,3 +1,4 @@
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -73,10 +74,18 @@ static void the_other_spelling_of_a_name_is_found(void **state)
             assert_message_has(ctx, rows[i].asked);
         firn_idx_free(ctx, &idx);
     }
+    firn_idx idx;
+    put_file("firn_train-idx1-ubyte", two_bytes, 9); /* cut: the message names the file that is there */
+    assert_fails(ctx, FIRN_ERR_FORMAT, firn_idx_load(ctx, "firn_train.idx1-ubyte.gz", &idx), "firn_train-idx1-ubyte: byte");
+    remove("firn_train-idx1-ubyte");
+    /* The reason is that of the name asked for: with ".gz" this one would be too long. */
+    char longest[256];
+    memset(longest, 'x', 254);
+    longest[254] = '\0';
+    assert_fails(ctx, FIRN_ERR_IO, firn_idx_load(ctx, longest, &idx), strerror(ENOENT));
     char *endless = malloc(5001);
     memset(endless, 'x', 5000);
     endless[5000] = '\0';
-    firn_idx idx;
     assert_fails(ctx, FIRN_ERR_IO, firn_idx_load(ctx, endless, &idx), "xxx");
     free(endless);
     firn_ctx_destroy(ctx);

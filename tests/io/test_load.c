@@ -98,9 +98,10 @@ static void options_say_what_is_loaded(void **state)
          0,
          3},
         {{.select = "b.run*"}, FIRN_OK, "loaded b.running_mean F32 [4]", 1, 0, 0, 3},
-        {{.select = "a", .rename = "net.a.=a."}, FIRN_ERR_NAME, "a.bias missing", 1, 1, 0, 3},
+        {{.select = "a", .rename = "net.a.=a."}, FIRN_ERR_NAME, "\"a.bias\" missing \"net.a.bias\"", 1, 1, 0, 3},
         {{.select = "a.weight", .rename = "net.=", .freeze_loaded = true}, FIRN_OK, "loaded a.weight", 1, 0, 0, 3},
         {{.allow_missing = true, .skip_mismatched = true}, FIRN_OK, "shape a.bias another", 1, 2, 1, 2},
+        {{.skip_mismatched = true}, FIRN_ERR_NAME, "a.weight missing (2 of 4 asked", 1, 2, 1, 2},
         {{.select = "none"}, FIRN_ERR_NAME, "none matches", 0, 0, 0, 0},
         {{.select = ","}, FIRN_ERR_ARGUMENT, "empty term", 0, 0, 0, 0},
         {{.rename = "net."}, FIRN_ERR_ARGUMENT, "rename net.", 0, 0, 0, 0},
@@ -199,7 +200,13 @@ static void every_type_is_converted(void **state)
                  bytes);
         put_safetensors(path, header, bytes);
         assert_fails(ctx, FIRN_ERR_DTYPE, firn_load(m, path, NULL, NULL), "conversion w");
-        assert_fails(ctx, FIRN_ERR_DTYPE, firn_load(m, path, NULL, NULL), without[i]);
+        firn_load_options how = {.list = tmpfile()};
+        char line[128];
+        assert_fails(ctx, FIRN_ERR_DTYPE, firn_load(m, path, &how, NULL), without[i]);
+        rewind(how.list);
+        assert_non_null(fgets(line, sizeof line, how.list));
+        assert_non_null(strstr(line, "no conversion"));
+        fclose(how.list);
     }
     remove(path);
     firn_ctx_destroy(ctx);
@@ -212,7 +219,9 @@ static void tied_names_must_agree(void **state)
                       two[] = "{\"x.w\":{\"dtype\":\"U8\",\"shape\":[2],\"data_offsets\":[0,2]},"
                               "\"y.w\":{\"dtype\":\"U8\",\"shape\":[2],\"data_offsets\":[2,4]}}",
                       types[] = "{\"x.w\":{\"dtype\":\"U8\",\"shape\":[2],\"data_offsets\":[0,2]},"
-                                "\"y.w\":{\"dtype\":\"I8\",\"shape\":[2],\"data_offsets\":[2,4]}}";
+                                "\"y.w\":{\"dtype\":\"I8\",\"shape\":[2],\"data_offsets\":[2,4]}}",
+                      shapes[] = "{\"x.w\":{\"dtype\":\"U8\",\"shape\":[1,2],\"data_offsets\":[0,2]},"
+                                 "\"y.w\":{\"dtype\":\"U8\",\"shape\":[1,2],\"data_offsets\":[2,4]}}";
     firn_ctx *ctx = test_ctx(NULL, 1, NULL);
     firn_model *m = firn_model_create(ctx);
     firn_tensor *w = firn_param(m, "y.w", FIRN_SHAPE(2), (firn_init){0});
@@ -227,6 +236,9 @@ static void tied_names_must_agree(void **state)
     firn_load_report report;
     assert_ok(ctx, firn_load(m, path, NULL, &report));
     assert_report(report, 1, 0, 0, 0, 0);
+    put_safetensors(path, shapes, 4);
+    assert_ok(ctx, firn_load(m, path, &(firn_load_options){.skip_mismatched = true}, &report));
+    assert_report(report, 0, 0, 0, 1, 0); /* one tensor, under two names */
     remove(path);
     firn_ctx_destroy(ctx);
 }
@@ -263,8 +275,15 @@ static void a_delta_fits_its_base_alone(void **state)
     assert_ok(ctx, firn_write(tuned, "b.running_mean", (float[]){5, 5, 5, 5}, 4));
     assert_ok(ctx, firn_save_delta(tuned, delta));
 
-    assert_ok(ctx, firn_load(base, delta, NULL, &report));
+    FILE *list = tmpfile();
+    char lines[256] = {0};
+    assert_ok(ctx, firn_load(base, delta, &(firn_load_options){.list = list}, &report));
     assert_report(report, 2, 0, 0, 0, 0);
+    rewind(list);
+    assert_true(fread(lines, 1, sizeof lines - 1, list) > 0);
+    fclose(list);
+    assert_non_null(strstr(lines, "base      a.weight\n")); /* it is not missing */
+    assert_null(strstr(lines, "missing"));
     assert_models_equal(base, tuned);
 
     fill_model(other, 2);
@@ -284,7 +303,7 @@ static void a_delta_fits_its_base_alone(void **state)
     assert_fails(ctx, FIRN_ERR_ARGUMENT, firn_load(base, delta, &(firn_load_options){.rename = "x=y"}, NULL), "whole");
     firn_model *stranger = firn_model_create(ctx);
     assert_non_null(firn_param(stranger, "b.weight", FIRN_SHAPE(4), (firn_init){0}));
-    assert_fails(ctx, FIRN_ERR_NAME, firn_load(stranger, delta, NULL, NULL), "lacks 1");
+    assert_fails(ctx, FIRN_ERR_NAME, firn_load(stranger, delta, NULL, NULL), "lacks \"b.running_mean\" 1");
     put_safetensors(path, "{\"__metadata__\":{\"firn.kind\":\"delta\"}}", 0);
     assert_fails(ctx, FIRN_ERR_STATE, firn_load(base, path, NULL, NULL), "(none)");
     remove(path);

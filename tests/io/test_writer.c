@@ -2,6 +2,8 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <time.h>
 
 #include "io_support.h"
 #include "safetensors.h"
@@ -133,6 +135,33 @@ static void without_an_old_file_there_is_none_to_keep(void **state)
     firn_ctx_destroy(ctx);
 }
 
+/* What stands where the temporary file would be, and cannot be written, is not the writer's to remove. */
+static void what_is_in_the_way_is_left_there(void **state)
+{
+    (void)state;
+    firn_ctx *ctx = test_ctx(NULL, 1, NULL);
+    remove_all();
+    assert_int_equal(mkdir(temporary, 0777), 0);
+    assert_fails(ctx, FIRN_ERR_IO, write_some(ctx, true), "firn_test_writer.tmp opened");
+    assert_true(file_exists(temporary));
+    remove_all();
+    firn_ctx_destroy(ctx);
+}
+
+/* A folder is no older file: it is not moved out of the way. */
+static void a_folder_is_not_kept_as_the_old_file(void **state)
+{
+    (void)state;
+    firn_ctx *ctx = test_ctx(NULL, 1, NULL);
+    remove_all();
+    assert_int_equal(mkdir(path, 0777), 0);
+    assert_fails(ctx, FIRN_ERR_IO, write_some(ctx, true), path);
+    assert_false(file_exists(old));
+    assert_false(file_exists(temporary));
+    remove_all();
+    firn_ctx_destroy(ctx);
+}
+
 static void texts_are_escaped(void **state)
 {
     (void)state;
@@ -174,6 +203,27 @@ static void texts_are_escaped(void **state)
     firn_ctx_destroy(ctx);
 }
 
+/* The names of all frozen tensors are one text: it must not be measured anew for each character. */
+static void long_texts_take_little_time(void **state)
+{
+    (void)state;
+    enum { LENGTH = 4000000 };
+    char *text = malloc(LENGTH + 1);
+    assert_non_null(text);
+    memset(text, 'x', LENGTH);
+    text[LENGTH] = '\0';
+    firn_ctx *ctx = test_ctx(NULL, 1, NULL);
+    firn__writer w;
+    const clock_t start = clock();
+    firn__writer_begin(&w, ctx);
+    firn__writer_metadata(&w, "key", text);
+    assert_true(clock() - start < 10 * CLOCKS_PER_SEC);
+    assert_int_equal(w.status, FIRN_OK);
+    firn__writer_free(&w);
+    free(text);
+    firn_ctx_destroy(ctx);
+}
+
 static void every_allocation_may_fail(void **state)
 {
     (void)state;
@@ -201,7 +251,10 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(no_failing_call_harms_the_old_file),
         cmocka_unit_test(without_an_old_file_there_is_none_to_keep),
+        cmocka_unit_test(what_is_in_the_way_is_left_there),
+        cmocka_unit_test(a_folder_is_not_kept_as_the_old_file),
         cmocka_unit_test(texts_are_escaped),
+        cmocka_unit_test(long_texts_take_little_time),
         cmocka_unit_test(every_allocation_may_fail),
     };
     return cmocka_run_group_tests_name("writer", tests, NULL, NULL);
