@@ -190,6 +190,7 @@ typedef struct conv_job {
     const correlation *c;
     firn__band band;
     int64_t bands; /* of an image */
+    const firn__tile_set *best;
     float *scratch;
 } conv_job;
 
@@ -210,9 +211,10 @@ static void correlate_depthwise(const firn__tiles *tiles, const correlation *c, 
     }
 }
 
-static void correlate_groups(const firn__tiles *tiles, const correlation *c, firn__tile *t, const float *first,
-                             int64_t begin, float *out)
+static void correlate_groups(const conv_job *job, firn__tile *t, const float *first, int64_t begin, float *out)
 {
+    const correlation *c = job->c;
+    const firn__tiles *tiles = job->tiles;
     const int64_t in_group = c->in_channels / c->groups, out_group = c->out_channels / c->groups;
     const int64_t columns = firn__tile_packed_columns(tiles, out_group);
     const bool one_run = c->w.step == 1 && c->groups == 1; /* the taps of a row lie side by side */
@@ -233,7 +235,7 @@ static void correlate_groups(const firn__tiles *tiles, const correlation *c, fir
         t->b = c->packed + g * columns * depth_of(c);
         t->column = g * out_group;
         t->c = out + t->column;
-        firn__tile_run_columns(tiles, t, c->w.out, out_group, depth_of(c), begin * c->w.taps * in_group);
+        firn__tile_run_columns(tiles, job->best, t, c->w.out, out_group, depth_of(c), begin * c->w.taps * in_group);
     }
 }
 
@@ -249,7 +251,7 @@ static void correlate_row(const conv_job *job, firn__tile *t, firn__rows rows, i
     if (c->depthwise)
         correlate_depthwise(job->tiles, c, t, first, begin, out);
     else
-        correlate_groups(job->tiles, c, t, first, begin, out);
+        correlate_groups(job, t, first, begin, out);
 }
 
 static void correlate_band(void *arg, int64_t part, int worker)
@@ -275,6 +277,7 @@ static void correlate(firn__crew crew, const correlation *c, float *scratch)
                     .tiles = crew.ctx->kernels->tiles,
                     .c = c,
                     .band = firn__band_plan(&c->h, &c->w, c->in_channels),
+                    .best = firn__tile_set_best(crew.ctx->kernels->tiles, c->w.out, c->out_channels / c->groups),
                     .scratch = scratch};
     job.bands = firn__ceil_div(c->h.out, job.band.rows);
     const int64_t threads = firn__crew_size(crew);

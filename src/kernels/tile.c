@@ -29,8 +29,8 @@ void firn__tile_run(const firn__tile_set *set, firn__tile *t, int64_t rows)
     const float *a = t->a;
     float *c = t->c;
     const int64_t count = firn__ceil_div(rows, set->max_rows);
-    for (int64_t i = 0; i < count; i++) {
-        const int64_t begin = rows * i / count, end = rows * (i + 1) / count;
+    for (int64_t i = 0, begin = 0, end; i < count; i++, begin = end) {
+        end = rows * (i + 1) / count;
         t->a = a + begin * t->a_row;
         t->c = c + begin * t->ldc;
         set->of_rows[end - begin - 1](t);
@@ -48,14 +48,13 @@ void firn__tile_run_narrow(const firn__tiles *tiles, firn__tile *t, int64_t rows
     }
 }
 
-void firn__tile_run_columns(const firn__tiles *tiles, const firn__tile *t, int64_t rows, int64_t columns, int64_t depth,
-                            int64_t skip)
+void firn__tile_run_columns(const firn__tiles *tiles, const firn__tile_set *best, const firn__tile *t, int64_t rows,
+                            int64_t columns, int64_t depth, int64_t skip)
 {
-    const firn__tile_set *widest = firn__tile_set_best(tiles, rows, columns);
     firn__tile at = *t;
     at.b_panel = depth > 0 ? tiles->panel * depth : tiles->panel;
     for (int64_t j = 0, width; j < columns; j += width) {
-        const firn__tile_set *set = columns - j >= widest->width ? widest : firn__tile_set_for(tiles, columns - j);
+        const firn__tile_set *set = columns - j >= best->width ? best : firn__tile_set_for(tiles, columns - j);
         width = set->width;
         if (depth > 0) at.ldb = firn__min(width, tiles->panel);
         at.b = depth > 0 ? t->b + j * depth + skip * at.ldb : t->b + j;

@@ -66,10 +66,11 @@ int64_t firn__tile_packed_columns(const firn__tiles *tiles, int64_t columns);
 /* Runs the tiles of `rows` rows from one description: a and c move on, the rows are shared out evenly. */
 void firn__tile_run(const firn__tile_set *set, firn__tile *t, int64_t rows);
 void firn__tile_run_narrow(const firn__tiles *tiles, firn__tile *t, int64_t rows, int64_t columns);
-/* The same for all columns, of the first of which t has b, c and column. depth: rows of the panels that b is packed in, of
- * which the first `skip` are left out; 0: b is not packed, and its columns follow each other, ldb from row to row. */
-void firn__tile_run_columns(const firn__tiles *tiles, const firn__tile *t, int64_t rows, int64_t columns, int64_t depth,
-                            int64_t skip);
+/* The same for all columns, of the first of which t has b, c and column; best: the set for so many rows and columns.
+ * depth: rows of the panels that b is packed in, of which the first `skip` are left out; 0: b is not packed, and its
+ * columns follow each other, ldb from row to row. */
+void firn__tile_run_columns(const firn__tiles *tiles, const firn__tile_set *best, const firn__tile *t, int64_t rows,
+                            int64_t columns, int64_t depth, int64_t skip);
 
 static inline int64_t firn__min(int64_t a, int64_t b) { return a < b ? a : b; }
 static inline int64_t firn__ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }

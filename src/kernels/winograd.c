@@ -194,8 +194,8 @@ static void forward_band(void *arg, int64_t part, int worker)
     const firn__conv_args *v = &p->v;
     const int64_t rows = v->n * p->tiles_h, bands = firn__ceil_div(rows, p->rows), band = part / p->groups;
     const int64_t begin = rows * band / bands, end = rows * (band + 1) / bands;
-    const int64_t panel = p->crew.ctx->kernels->tiles->panel, panels = firn__ceil_div(v->o, panel),
-                  group = part % p->groups;
+    const firn__tiles *tiles = p->crew.ctx->kernels->tiles;
+    const int64_t panel = tiles->panel, panels = firn__ceil_div(v->o, panel), group = part % p->groups;
     const int64_t first = panels * group / p->groups * panel,
                   last = firn__min(panels * (group + 1) / p->groups * panel, v->o);
     float *zeros = p->workers + firn__conv_scratch_of(p->crew, worker) * worker_floats(p), *waste = zeros + p->pixel,
@@ -203,13 +203,14 @@ static void forward_band(void *arg, int64_t part, int worker)
     float *to = from + points * p->in_apart;
     memset(zeros, 0, (size_t)v->c * sizeof *zeros);
     input_of_band(p, begin, end, zeros, from);
+    const firn__tile_set *best = firn__tile_set_best(tiles, (end - begin) * p->tiles_w, last - first);
     const int64_t packed_apart = v->c * packed_columns(p->crew.ctx, v->o);
     firn__tile t = {.a_row = v->c, .a_k = 1, .segments = 1, .taps = 1, .k = v->c, .ldc = v->o};
     for (int64_t q = 0; q < points; q++) {
         t.a = from + q * p->in_apart;
         t.b = p->packed + q * packed_apart + first * v->c;
         t.c = to + q * p->out_apart + first;
-        firn__tile_run_columns(p->crew.ctx->kernels->tiles, &t, (end - begin) * p->tiles_w, last - first, v->c, 0);
+        firn__tile_run_columns(tiles, best, &t, (end - begin) * p->tiles_w, last - first, v->c, 0);
     }
     output_of_band(p, begin, end, first, last, to, waste);
 }
@@ -252,6 +253,8 @@ static void points_of_chunk(void *arg, int64_t part, int worker)
     float *zeros = p->workers + firn__conv_scratch_of(p->crew, worker) * (worker_floats(p) + points * size),
           *sums = zeros + worker_floats(p);
     float *in = zeros + 2 * p->pixel, *out = in + points * p->in_apart;
+    const firn__tiles *tiles = p->crew.ctx->kernels->tiles;
+    const firn__tile_set *best = firn__tile_set_best(tiles, v->c, v->o);
     memset(zeros, 0, (size_t)p->pixel * sizeof *zeros);
     if (first == last) memset(sums, 0, (size_t)(points * size) * sizeof *sums);
     firn__tile t = {.a_row = 1, .a_k = v->c, .segments = 1, .taps = 1, .ldb = p->pitch, .ldc = v->o};
@@ -265,7 +268,7 @@ static void points_of_chunk(void *arg, int64_t part, int worker)
             t.a = in + q * p->in_apart;
             t.b = out + q * p->out_apart;
             t.c = sums + q * size;
-            firn__tile_run_columns(p->crew.ctx->kernels->tiles, &t, v->c, v->o, 0, 0);
+            firn__tile_run_columns(tiles, best, &t, v->c, v->o, 0, 0);
         }
     }
     p->crew.ctx->kernels->vector->winograd_weight_gradient(sums, size, size, p->chunks + part * 9 * size, size);
