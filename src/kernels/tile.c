@@ -48,19 +48,21 @@ void firn__tile_run_narrow(const firn__tiles *tiles, firn__tile *t, int64_t rows
     }
 }
 
-void firn__tile_run_columns(const firn__tiles *tiles, const firn__tile_set *best, const firn__tile *t, int64_t rows,
+void firn__tile_run_columns(const firn__tiles *tiles, const firn__tile_set *best, firn__tile *t, int64_t rows,
                             int64_t columns, int64_t depth, int64_t skip)
 {
-    firn__tile at = *t;
-    at.b_panel = depth > 0 ? tiles->panel * depth : tiles->panel;
+    const float *b = t->b;
+    float *c = t->c;
+    const int64_t column = t->column;
+    t->b_panel = depth > 0 ? tiles->panel * depth : tiles->panel;
     for (int64_t j = 0, width; j < columns; j += width) {
         const firn__tile_set *set = columns - j >= best->width ? best : firn__tile_set_for(tiles, columns - j);
         width = set->width;
-        if (depth > 0) at.ldb = firn__min(width, tiles->panel);
-        at.b = depth > 0 ? t->b + j * depth + skip * at.ldb : t->b + j;
-        at.c = t->c + j;
-        at.column = t->column + j;
-        at.columns = firn__min(width, columns - j);
-        firn__tile_run(set, &at, rows);
+        if (depth > 0) t->ldb = firn__min(width, tiles->panel);
+        t->b = depth > 0 ? b + j * depth + skip * t->ldb : b + j;
+        t->c = c + j;
+        t->column = column + j;
+        t->columns = firn__min(width, columns - j);
+        firn__tile_run(set, t, rows);
     }
 }

@@ -68,8 +68,8 @@ void firn__tile_run(const firn__tile_set *set, firn__tile *t, int64_t rows);
 void firn__tile_run_narrow(const firn__tiles *tiles, firn__tile *t, int64_t rows, int64_t columns);
 /* The same for all columns, of the first of which t has b, c and column; best: the set for so many rows and columns.
  * depth: rows of the panels that b is packed in, of which the first `skip` are left out; 0: b is not packed, and its
- * columns follow each other, ldb from row to row. */
-void firn__tile_run_columns(const firn__tiles *tiles, const firn__tile_set *best, const firn__tile *t, int64_t rows,
+ * columns follow each other, ldb from row to row. It moves t's b, c and column to the last columns. */
+void firn__tile_run_columns(const firn__tiles *tiles, const firn__tile_set *best, firn__tile *t, int64_t rows,
                             int64_t columns, int64_t depth, int64_t skip);
 
 static inline int64_t firn__min(int64_t a, int64_t b) { return a < b ? a : b; }
