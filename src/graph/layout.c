@@ -324,6 +324,11 @@ static uint64_t flops_of(const firn__layout *l, const firn__item *item, int grad
     return (uint64_t)firn_shape_count(firn__shape_with_rows(t->shape, l->options.batch));
 }
 
+static bool same_memory(const firn__slot *a, const firn__slot *b)
+{
+    return a->bytes == b->bytes && a->row_bytes == b->row_bytes;
+}
+
 static firn_status sweep_sizes(firn__layout *l)
 {
     firn_view views[FIRN_OP_MAX_IN + 1];
@@ -334,6 +339,8 @@ static firn_status sweep_sizes(firn__layout *l)
         if (st != FIRN_OK) return firn_op_fail(&b, st, "the operator refuses this batch");
         if (!firn_shape_equal(b.out->shape, l->slots[item->out].shape) || b.out->dtype != item->node->out->dtype)
             return firn_op_fail(&b, FIRN_ERR_SHAPE, "dimension 0 of the result must be the batch, or not depend on it");
+        if ((item->op->traits & FIRN_OP_VIEW) && !same_memory(&l->slots[item->in[0]], &l->slots[item->out]))
+            return firn_op_fail(&b, FIRN_ERR_SHAPE, "a view must have as many bytes as its first input, of each sample");
         if (item->keep & FIRN_READS_SAVED) item->saved_bytes = b.saved_bytes;
         item->scratch_bytes = b.scratch_bytes;
         item->prepared_bytes = item->op->prepare ? b.prepared_bytes : 0;

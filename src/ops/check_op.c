@@ -140,10 +140,13 @@ static firn_status infer_trial(trial *t, firn_op_build *b)
     }
     if (st != FIRN_OK)
         return firn_fail(t->ctx, st, "operator \"%s\" refuses the shapes of case %zu", t->op->name, t->number);
-    return t->out.dtype == FIRN_F32
-               ? FIRN_OK
-               : firn_fail(t->ctx, FIRN_ERR_DTYPE, "operator \"%s\", case %zu: only F32 outputs can be checked",
-                           t->op->name, t->number);
+    if (t->out.dtype != FIRN_F32)
+        return firn_fail(t->ctx, FIRN_ERR_DTYPE, "operator \"%s\", case %zu: only F32 outputs can be checked", t->op->name,
+                         t->number);
+    if ((t->op->traits & FIRN_OP_VIEW) && (t->in[0].dtype != FIRN_F32 || elements(&t->in[0]) != elements(&t->out)))
+        return firn_fail(t->ctx, FIRN_ERR_SHAPE, "operator \"%s\", case %zu: a view must have the elements of its input",
+                         t->op->name, t->number);
+    return FIRN_OK;
 }
 
 static firn_status open_trial(trial *t)

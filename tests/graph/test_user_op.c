@@ -237,6 +237,32 @@ static void what_is_too_large_to_flatten_is_named(void **state)
     assert_refused(r->ctx, FIRN_ERR_SHAPE, firn_flatten(y, 1), "flatten \"vast\" dimensions 1 to 2 too large");
 }
 
+static firn_status widen_shape(firn_op_build *b)
+{
+    *b->out = (firn_view){.dtype = FIRN_F32, .shape = FIRN_SHAPE(b->in[0].shape.dim[0], 100 * WIDTH)};
+    return FIRN_OK;
+}
+
+static firn_status swallow_batch(firn_op_build *b)
+{
+    *b->out = (firn_view){.dtype = FIRN_F32, .shape = FIRN_SHAPE(BATCH * WIDTH)};
+    return FIRN_OK;
+}
+
+static void a_view_of_other_memory_than_its_input_fails_the_plan(void **state)
+{
+    rig *r = *state;
+    static const firn_op wide = {.name = "wide", .n_in = 1, .traits = FIRN_OP_VIEW, .shape = widen_shape},
+                         whole = {.name = "whole", .n_in = 1, .traits = FIRN_OP_VIEW, .shape = swallow_batch};
+    firn_tensor *y = firn_apply(&wide, &r->x, NULL), *z = firn_apply(&whole, &r->x, NULL);
+    firn_plan *plan;
+    for (int batch = 1; batch <= BATCH; batch++) {
+        const firn_plan_options how = {.mode = FIRN_EVAL, .batch = batch};
+        assert_fails(r->ctx, FIRN_ERR_SHAPE, firn_plan_create(&plan, y, &how), "wide \"x\" view bytes");
+        assert_fails(r->ctx, FIRN_ERR_SHAPE, firn_plan_create(&plan, z, &how), "whole \"x\" view bytes");
+    }
+}
+
 static firn_status whole_shape(firn_op_build *b)
 {
     if (b->alone) return firn_op_fail(b, FIRN_ERR_SHAPE, "slices are too small for me");
@@ -333,6 +359,7 @@ int main(void)
         TEST(a_large_batch_is_checked_whole_before_anything_runs),
         TEST(frozen_weights_are_packed_once_a_plan),
         TEST(what_is_too_large_to_flatten_is_named),
+        TEST(a_view_of_other_memory_than_its_input_fails_the_plan),
         TEST(an_operator_that_refuses_a_slice_fails_the_plan),
         TEST(an_operator_of_a_user_sees_mode_and_mask),
         TEST(a_state_is_updated_once_a_forward_on_all_rows),

@@ -159,6 +159,26 @@ static void the_checker_refuses_what_is_no_operator(void **state)
     firn_ctx_destroy(ctx);
 }
 
+static firn_status wider_shape(firn_op_build *b)
+{
+    *b->out = (firn_view){.dtype = FIRN_F32, .shape = FIRN_SHAPE(b->in[0].shape.dim[0], 100)};
+    return FIRN_OK;
+}
+
+static void the_checker_refuses_a_view_of_more_than_its_input(void **state)
+{
+    (void)state;
+    firn_ctx *ctx = test_ctx(NULL, 1, NULL);
+    static const firn_op view = {.name = "wide", .n_in = 1, .traits = FIRN_OP_VIEW, .shape = wider_shape};
+    static const firn_op_case cases[] = {{.in = {{2, {2, 100}}}}, {.in = {{2, {2, 3}}}}, {.in = {{2, {2, 400}}}}};
+    static const firn_op_case bytes = {.in = {{2, {2, 100}}}, .dtype = {FIRN_U8}};
+    assert_ok(ctx, firn_check_op(ctx, &view, cases, 1));
+    assert_fails(ctx, FIRN_ERR_SHAPE, firn_check_op(ctx, &view, cases, 2), "\"wide\" case 1 view");
+    assert_fails(ctx, FIRN_ERR_SHAPE, firn_check_op(ctx, &view, cases + 2, 1), "\"wide\" case 0 view");
+    assert_fails(ctx, FIRN_ERR_SHAPE, firn_check_op(ctx, &view, &bytes, 1), "\"wide\" case 0 view");
+    firn_ctx_destroy(ctx);
+}
+
 static void the_checker_survives_every_failed_allocation(void **state)
 {
     (void)state;
@@ -187,6 +207,7 @@ int main(void)
         cmocka_unit_test(gradients_agree_with_differences_for_every_thread_count),
         cmocka_unit_test(the_checker_accepts_what_is_right_and_names_what_is_wrong),
         cmocka_unit_test(the_checker_refuses_what_is_no_operator),
+        cmocka_unit_test(the_checker_refuses_a_view_of_more_than_its_input),
         cmocka_unit_test(the_checker_survives_every_failed_allocation),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
