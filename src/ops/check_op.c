@@ -128,6 +128,20 @@ static void draw_gradient(const trial *t)
     }
 }
 
+static firn_status check_inputs(const trial *t)
+{
+    for (int i = 0; i < t->op->n_in; i++) {
+        const bool absent = t->c->in[i].rank < 0;
+        if (absent ? t->op->optional >> i & 1 : firn_shape_count(t->c->in[i]) > 0 && firn_dtype_size(t->c->dtype[i]) > 0)
+            continue;
+        return firn_fail(
+            t->ctx, FIRN_ERR_ARGUMENT,
+            "operator \"%s\", case %zu: input %d must have elements, of a known type, or be optional and absent",
+            t->op->name, t->number, i);
+    }
+    return FIRN_OK;
+}
+
 /* Runs shape() and resolve() as a planner does. */
 static firn_status infer_trial(trial *t, firn_op_build *b)
 {
@@ -143,6 +157,9 @@ static firn_status infer_trial(trial *t, firn_op_build *b)
     if (t->out.dtype != FIRN_F32)
         return firn_fail(t->ctx, FIRN_ERR_DTYPE, "operator \"%s\", case %zu: only F32 outputs can be checked", t->op->name,
                          t->number);
+    if (elements(&t->out) < 1)
+        return firn_fail(t->ctx, FIRN_ERR_SHAPE, "operator \"%s\", case %zu: the output has an empty or invalid shape",
+                         t->op->name, t->number);
     if ((t->op->traits & FIRN_OP_VIEW) && (t->in[0].dtype != FIRN_F32 || elements(&t->in[0]) != elements(&t->out)))
         return firn_fail(t->ctx, FIRN_ERR_SHAPE, "operator \"%s\", case %zu: a view must have the elements of its input",
                          t->op->name, t->number);
@@ -152,6 +169,8 @@ static firn_status infer_trial(trial *t, firn_op_build *b)
 static firn_status open_trial(trial *t)
 {
     const firn_op_case *c = t->c;
+    firn_status st = check_inputs(t);
+    if (st != FIRN_OK) return st;
     if (!get_buffer(t->ctx, &t->zero_attr, t->op->attr_bytes)) return FIRN_ERR_MEMORY;
     if (t->op->attr_bytes > 0) memset(t->zero_attr.data, 0, t->op->attr_bytes);
     t->attr = c->attr ? c->attr : t->zero_attr.data;
@@ -165,7 +184,7 @@ static firn_status open_trial(trial *t)
                        .op = t->op};
     b.want = t->wanted;
     b.frozen = c->param & ~t->wanted;
-    const firn_status st = infer_trial(t, &b);
+    st = infer_trial(t, &b);
     if (st != FIRN_OK) return st;
     bool got = true;
     for (int i = 0; got && i < t->op->n_in; i++) {
