@@ -189,7 +189,7 @@ static bool trains(const firn__layout *l, const firn__slot *s) { return s->tenso
 
 static bool has_grad(const firn__layout *l, const firn__item *item, int k)
 {
-    return item->in[k] >= 0 && l->slots[item->in[k]].need; /* never so of a state */
+    return item->in[k] >= 0 && l->slots[item->in[k]].need; /* never so of a state, nor of integers */
 }
 
 static void sweep_need(firn__layout *l)
@@ -197,8 +197,9 @@ static void sweep_need(firn__layout *l)
     for (int i = 0; i < l->n_slots; i++) l->slots[i].need = trains(l, &l->slots[i]);
     for (int i = 0; i < l->n_items; i++) {
         const firn__item *item = &l->items[i];
+        firn__slot *out = &l->slots[item->out];
         for (int k = 0; k < item->op->n_in; k++)
-            if (has_grad(l, item, k)) l->slots[item->out].need = true;
+            if (has_grad(l, item, k) && out->tensor->dtype == FIRN_F32) out->need = true;
     }
 }
 

@@ -263,6 +263,43 @@ static void a_view_of_other_memory_than_its_input_fails_the_plan(void **state)
     }
 }
 
+static firn_status bytes_shape(firn_op_build *b)
+{
+    *b->out = (firn_view){.dtype = FIRN_U8, .shape = b->in[0].shape};
+    return FIRN_OK;
+}
+
+static void round_forward(const firn_op_run *r)
+{
+    const float *x = r->in[0].data;
+    for (int64_t i = 0; i < firn_shape_count(r->out->shape); i++) ((uint8_t *)r->out->data)[i] = x[i] > 0;
+}
+
+static void never_backward(const firn_op_run *r)
+{
+    (void)r;
+    fail_msg("integers have a gradient");
+}
+
+/* A gradient is as large as floats are, and a tensor of bytes is not. */
+static void integers_have_no_gradient(void **state)
+{
+    rig *r = *state;
+    static const firn_op op = {
+        .name = "round", .n_in = 1, .shape = bytes_shape, .forward = round_forward, .backward = never_backward};
+    const firn_nn_linear_cfg three = {.out = 3};
+    firn_tensor *h = firn_nn_linear(r->x, "below", &three);
+    firn_tensor *y = firn_scale(firn_apply(&op, &h, NULL), 2), *logits = firn_nn_linear(y, "head", &three);
+    firn_plan *plan;
+    assert_ok(r->ctx,
+              firn_plan_create(&plan, firn_cross_entropy(logits, r->label, NULL), &(firn_plan_options){.batch = BATCH}));
+    assert_ok(r->ctx, firn_plan_forward(plan, feeds, 2, BATCH));
+    assert_ok(r->ctx, firn_plan_backward(plan));
+    assert_null(firn_plan_grad(plan, "below.weight"));
+    assert_non_null(firn_plan_grad(plan, "head.weight"));
+    firn_plan_destroy(plan);
+}
+
 static firn_status whole_shape(firn_op_build *b)
 {
     if (b->alone) return firn_op_fail(b, FIRN_ERR_SHAPE, "slices are too small for me");
@@ -360,6 +397,7 @@ int main(void)
         TEST(frozen_weights_are_packed_once_a_plan),
         TEST(what_is_too_large_to_flatten_is_named),
         TEST(a_view_of_other_memory_than_its_input_fails_the_plan),
+        TEST(integers_have_no_gradient),
         TEST(an_operator_that_refuses_a_slice_fails_the_plan),
         TEST(an_operator_of_a_user_sees_mode_and_mask),
         TEST(a_state_is_updated_once_a_forward_on_all_rows),
