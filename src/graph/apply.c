@@ -95,6 +95,13 @@ static firn_model *model_of_inputs(const firn_op *op, firn_tensor *const *in)
     return first ? first->model : NULL;
 }
 
+/* A push that failed has said why, unless that was cleared since. */
+static bool scope_open(const firn_model *m, const firn_op *op)
+{
+    if (m->dead_scopes > 0) firn__fail(m->ctx, FIRN_ERR_STATE, "%s lies in a scope that could not be opened", op->name);
+    return m->dead_scopes == 0;
+}
+
 static bool moves_nothing(const firn__node *n)
 {
     return n->op == &firn__op_reshape && !firn__is_turned(n->in[0]->shape) && !firn__is_turned(n->out->shape);
@@ -170,7 +177,7 @@ static firn_tensor *record(const firn_op *op, firn_tensor *const *in, const void
 {
     if (!op_usable(op, in)) return NULL;
     firn_model *m = model_of_inputs(op, in);
-    if (m == NULL || m->dead_scopes > 0 || !layouts_fit(op, in) || !fed_inputs_fit(op, in)) return NULL;
+    if (m == NULL || !scope_open(m, op) || !layouts_fit(op, in) || !fed_inputs_fit(op, in)) return NULL;
     firn__node *n = node_create(m, op, in, attr);
     if (n == NULL) return NULL;
     firn_view out = {0};

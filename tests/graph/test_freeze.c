@@ -310,6 +310,7 @@ static void scopes_nest_and_survive_a_bad_push(void **state)
     assert_status(f->ctx, FIRN_ERR_STATE, firn_alias(f->m, "tied", w)); /* not the status of the push */
     firn_clear_error(f->ctx);
     assert_fails(f->ctx, FIRN_ERR_STATE, firn_alias(f->m, "tied", w), "firn_alias \"tied\" scope");
+    assert_refused(f->ctx, FIRN_ERR_STATE, firn_relu(w), "relu scope");
     firn_scope_pop(f->m);
     firn_scope_pop(f->m);
     firn_clear_error(f->ctx);
