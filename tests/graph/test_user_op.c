@@ -223,18 +223,34 @@ static void frozen_weights_are_packed_once_a_plan(void **state)
 
 /* ---- shape ---- */
 
+static int64_t depth;
+
 static firn_status vast_shape(firn_op_build *b)
 {
-    *b->out = (firn_view){.dtype = FIRN_F32, .shape = FIRN_SHAPE(FIRN_BATCH, (int64_t)1 << 31, (int64_t)1 << 32)};
+    *b->out = (firn_view){.dtype = FIRN_F32, .shape = FIRN_SHAPE(FIRN_BATCH, depth, INT32_MAX, INT32_MAX)};
     return FIRN_OK;
 }
 
-static void what_is_too_large_to_flatten_is_named(void **state)
+/* So that operators can count what they are given. */
+static void a_result_of_which_no_row_can_be_counted_is_refused(void **state)
 {
     rig *r = *state;
     static const firn_op vast = {.name = "vast", .n_in = 1, .shape = vast_shape, .forward = copy_forward};
+    static const int64_t too_deep[] = {2, INT32_MAX, INT64_MAX};
+    for (size_t i = 0; i < sizeof too_deep / sizeof *too_deep; i++) {
+        depth = too_deep[i];
+        assert_refused(r->ctx, FIRN_ERR_SHAPE, firn_apply(&vast, &r->x, NULL), "vast of \"x\" [N, 3] result too large");
+    }
+    depth = 1;
     firn_tensor *y = firn_apply(&vast, &r->x, NULL);
-    assert_refused(r->ctx, FIRN_ERR_SHAPE, firn_flatten(y, 1), "flatten \"vast\" dimensions 1 to 2 too large");
+    assert_non_null(firn_flatten(y, 1));
+    assert_non_null(firn_max_pool2d(y, 2, 0));
+    assert_non_null(firn_max_pool2d(y, 256, 1));
+    assert_non_null(firn_relu(y));
+    firn_plan *plan;
+    assert_fails(r->ctx, FIRN_ERR_SHAPE,
+                 firn_plan_create(&plan, firn_relu(y), &(firn_plan_options){.mode = FIRN_EVAL, .batch = 8}),
+                 "vast too large batch 8");
 }
 
 static firn_status widen_shape(firn_op_build *b)
@@ -395,7 +411,7 @@ int main(void)
         TEST(check_sees_what_is_fed_and_nothing_that_is_not_there_yet),
         TEST(a_large_batch_is_checked_whole_before_anything_runs),
         TEST(frozen_weights_are_packed_once_a_plan),
-        TEST(what_is_too_large_to_flatten_is_named),
+        TEST(a_result_of_which_no_row_can_be_counted_is_refused),
         TEST(a_view_of_other_memory_than_its_input_fails_the_plan),
         TEST(integers_have_no_gradient),
         TEST(an_operator_that_refuses_a_slice_fails_the_plan),
