@@ -97,7 +97,7 @@ static int slice_rows(const firn__layout *l, const firn__region *r)
         const size_t bytes = item_row_bytes(l, &l->items[i]);
         if (bytes > most) most = bytes;
     }
-    const int threads = firn_ctx_threads(l->ctx), batch = l->batch, share = (batch + threads - 1) / threads;
+    const int threads = firn_ctx_threads(l->ctx), batch = l->batch, share = (batch - 1) / threads + 1;
     const size_t fit = STEP_BYTES / most;
     return fit < 1 ? 1 : fit > (size_t)share ? share : (int)fit;
 }
