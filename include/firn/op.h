@@ -107,7 +107,7 @@ struct firn_op {
 /* Adds a node. in: op->n_in tensors of one model, of which one is there; attr: op->attr_bytes bytes, NULL: all zero.
  * NULL    if a required input is NULL, or an optional one while the context holds the error of a tensor that could not be
  *         built (silently: the cause is already in firn_message()); or on an error: FIRN_ERR_ARGUMENT: op has no name, shape
- *         or forward, or n_in is not in 1..FIRN_OP_MAX_IN; and as in ops.h. */
+ *         or forward, n_in is not in 1..FIRN_OP_MAX_IN, or INPLACE or VIEW stands with an optional in[0]; and as in ops.h. */
 FIRN_API firn_tensor *firn_apply(const firn_op *op, firn_tensor *const *in, const void *attr);
 
 /* Both return st. rule: one clause, "the features of x must equal those of w"; firn puts the operator, the tensors'

@@ -16,6 +16,8 @@ const char *firn__op_flaw(const firn_op *op)
     if (op->name == NULL) return "has no name";
     if (op->n_in < 1 || op->n_in > FIRN_OP_MAX_IN) return "has an n_in that is not in 1..6";
     if (op->shape == NULL) return "has no shape function";
+    if ((op->optional & 1) && (op->traits & (FIRN_OP_INPLACE | FIRN_OP_VIEW)))
+        return "is a view of input 0 or overwrites it, which may be absent";
     return op->forward == NULL && !(op->traits & FIRN_OP_VIEW) ? "has no forward function and is no view" : NULL;
 }
 
