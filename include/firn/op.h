@@ -104,7 +104,8 @@ struct firn_op {
     firn_status (*check)(const firn_op_run *r);
 };
 
-/* Adds a node. in: op->n_in tensors of one model, of which one is there; attr: op->attr_bytes bytes, NULL: all zero.
+/* Adds a node. op is not copied: it must live as long as the model. in: op->n_in tensors of one model, of which one is
+ * there; attr: op->attr_bytes bytes, copied; NULL: all zero.
  * NULL    if a required input is NULL, or an optional one while the context holds the error of a tensor that could not be
  *         built (silently: the cause is already in firn_message()); or on an error: FIRN_ERR_ARGUMENT: op has no name, shape
  *         or forward, n_in is not in 1..FIRN_OP_MAX_IN, or INPLACE or VIEW stands with an optional in[0]; and as in ops.h. */
