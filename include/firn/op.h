@@ -97,7 +97,7 @@ struct firn_op {
      * r->prepared is NULL. */
     void (*prepare)(const firn_op_run *r);
     /* The operator that does this one's work under b's mode and mask (dropout in evaluation is a view). Same inputs,
-     * attributes and shapes. NULL result: this one. */
+     * attributes and shapes; not asked to resolve in its turn. NULL result: this one. */
     const firn_op *(*resolve)(const firn_op_build *b);
     /* Looks at the rows and at what was fed before anything runs (labels in range). Of all that is not among `fed` there
      * is no value yet: in[i].data and out->data are NULL. On error: return firn_op_bad_value(r, ...), or firn_fail(). */

@@ -3,6 +3,8 @@
 
 #include <string.h>
 
+#include "ops.h"
+
 /* ---- memory of the lists ---- */
 
 struct firn__chunk {
@@ -93,7 +95,7 @@ firn_op_build firn__item_build(const firn__layout *l, const firn__item *item, in
                            .want = item->want, .out = &views[n_in], .ctx = l->ctx, .op = item->op, .names = item->node->in};
 }
 
-static void item_fill(const firn__layout *l, firn__item *item, firn__node *n)
+static firn_status item_fill(const firn__layout *l, firn__item *item, firn__node *n)
 {
     *item = (firn__item){.node = n, .op = n->op, .leader = FIRN__NONE, .affine = FIRN__NONE, .relu = FIRN__NONE, .region = FIRN__NONE,
                          .saved = FIRN__NONE, .scratch = FIRN__NONE, .scratch_back = FIRN__NONE, .out = l->slot_of[n->out->index]};
@@ -106,12 +108,8 @@ static void item_fill(const firn__layout *l, firn__item *item, firn__node *n)
         item->target[k].buffer = FIRN__NONE;
     }
     firn_view views[FIRN_OP_MAX_IN + 1];
-    while (item->op->resolve != NULL) {
-        const firn_op_build b = firn__item_build(l, item, l->batch, views);
-        const firn_op *other = item->op->resolve(&b);
-        if (other == NULL || other == item->op) break;
-        item->op = other;
-    }
+    const firn_op_build b = firn__item_build(l, item, l->batch, views);
+    return firn__op_resolve(&b, &item->op);
 }
 
 firn_status firn__layout_collect(firn__layout *l)
@@ -138,7 +136,8 @@ firn_status firn__layout_collect(firn__layout *l)
     for (size_t i = 0; i < m->n_nodes; i++) {
         if (!live[m->nodes[i]->out->index]) continue;
         firn__item *item = &l->items[l->n_items];
-        item_fill(l, item, m->nodes[i]);
+        const firn_status st = item_fill(l, item, m->nodes[i]);
+        if (st != FIRN_OK) return st;
         l->slots[item->out].producer = l->n_items++;
     }
     return FIRN_OK;

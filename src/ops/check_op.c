@@ -146,11 +146,11 @@ static firn_status check_inputs(const trial *t)
 static firn_status infer_trial(trial *t, firn_op_build *b)
 {
     firn_status st = t->op->shape(b);
-    const firn_op *other = st == FIRN_OK && t->op->resolve != NULL ? t->op->resolve(b) : NULL;
-    if (other != NULL && other != t->op) {
-        b->op = t->op = other;
+    if (st == FIRN_OK) st = firn__op_resolve(b, &t->op);
+    if (st == FIRN_OK && t->op != b->op) {
+        b->op = t->op;
         b->saved_bytes = b->scratch_bytes = b->prepared_bytes = 0;
-        st = other->shape(b);
+        st = t->op->shape(b);
     }
     if (st != FIRN_OK)
         return firn_fail(t->ctx, st, "operator \"%s\" refuses the shapes of case %zu", t->op->name, t->number);
@@ -186,6 +186,7 @@ static firn_status open_trial(trial *t)
     b.frozen = c->param & ~t->wanted;
     st = infer_trial(t, &b);
     if (st != FIRN_OK) return st;
+    if (t->op->backward == NULL && !(t->op->traits & FIRN_OP_VIEW)) t->wanted = 0; /* it resolves to what has no gradient */
     bool got = true;
     for (int i = 0; got && i < t->op->n_in; i++) {
         if (c->in[i].rank < 0) continue;

@@ -21,6 +21,18 @@ const char *firn__op_flaw(const firn_op *op)
     return op->forward == NULL && !(op->traits & FIRN_OP_VIEW) ? "has no forward function and is no view" : NULL;
 }
 
+firn_status firn__op_resolve(const firn_op_build *b, const firn_op **op)
+{
+    const firn_op *other = (*op)->resolve != NULL ? (*op)->resolve(b) : NULL;
+    if (other == NULL) return FIRN_OK;
+    const char *flaw = firn__op_flaw(other);
+    if (flaw == NULL && (other->n_in != (*op)->n_in || other->attr_bytes != (*op)->attr_bytes))
+        flaw = "has another n_in or attr_bytes";
+    if (flaw != NULL) return firn_fail(b->ctx, FIRN_ERR_ARGUMENT, "what operator \"%s\" resolves to %s", (*op)->name, flaw);
+    *op = other;
+    return FIRN_OK;
+}
+
 firn_status firn__op_need_f32(const firn_op_build *b, unsigned inputs)
 {
     for (int i = 0; i < b->n_in; i++)

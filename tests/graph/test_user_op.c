@@ -294,7 +294,7 @@ static void round_forward(const firn_op_run *r)
 static void never_backward(const firn_op_run *r)
 {
     (void)r;
-    fail_msg("integers have a gradient");
+    fail_msg("there is no such gradient");
 }
 
 /* A gradient is as large as floats are, and a tensor of bytes is not. */
@@ -314,6 +314,43 @@ static void integers_have_no_gradient(void **state)
     assert_null(firn_plan_grad(plan, "below.weight"));
     assert_non_null(firn_plan_grad(plan, "head.weight"));
     firn_plan_destroy(plan);
+}
+
+static const firn_op *to_the_other(const firn_op_build *b);
+static const firn_op *to_what_is_none(const firn_op_build *b);
+static const firn_op here = {
+    .name = "here", .n_in = 1, .shape = same_shape, .forward = copy_forward, .resolve = to_the_other};
+static const firn_op there = {
+    .name = "there", .n_in = 1, .shape = same_shape, .forward = copy_forward, .resolve = to_the_other};
+static const firn_op lost = {
+    .name = "lost", .n_in = 1, .shape = same_shape, .forward = copy_forward, .resolve = to_what_is_none};
+
+static const firn_op *to_the_other(const firn_op_build *b) { return b->op == &here ? &there : &here; }
+
+static const firn_op *to_what_is_none(const firn_op_build *b)
+{
+    (void)b;
+    static const firn_op none = {.name = "none", .n_in = 1, .shape = same_shape};
+    return &none;
+}
+
+static void an_operator_resolves_once_and_to_what_can_run(void **state)
+{
+    rig *r = *state;
+    const firn_plan_options how = {.mode = FIRN_EVAL, .batch = BATCH};
+    const firn_op_case c = {.in = {{2, {2, 2}}}};
+    firn_plan *plan;
+    assert_ok(r->ctx, firn_plan_create(&plan, firn_apply(&here, &r->x, NULL), &how));
+    assert_ok(r->ctx, firn_plan_forward(plan, feeds, 1, BATCH));
+    assert_bits_equal(firn_plan_value(plan, NULL), xs, BATCH * WIDTH);
+    firn_plan_destroy(plan);
+    assert_fails(r->ctx, FIRN_ERR_ARGUMENT, firn_plan_create(&plan, firn_apply(&lost, &r->x, NULL), &how),
+                 "\"lost\" resolves forward");
+    assert_ok(r->ctx, firn_check_op(r->ctx, &here, &c, 1));
+    firn_op gradient = here;
+    gradient.backward = never_backward;
+    assert_ok(r->ctx, firn_check_op(r->ctx, &gradient, &c, 1));
+    assert_fails(r->ctx, FIRN_ERR_ARGUMENT, firn_check_op(r->ctx, &lost, &c, 1), "\"lost\" resolves forward");
 }
 
 static firn_status whole_shape(firn_op_build *b)
@@ -414,6 +451,7 @@ int main(void)
         TEST(a_result_of_which_no_row_can_be_counted_is_refused),
         TEST(a_view_of_other_memory_than_its_input_fails_the_plan),
         TEST(integers_have_no_gradient),
+        TEST(an_operator_resolves_once_and_to_what_can_run),
         TEST(an_operator_that_refuses_a_slice_fails_the_plan),
         TEST(an_operator_of_a_user_sees_mode_and_mask),
         TEST(a_state_is_updated_once_a_forward_on_all_rows),
