@@ -34,8 +34,8 @@ firn_status firn_op_fail(const firn_op_build *b, firn_status st, const char *rul
 firn_status firn_op_bad_value(const firn_op_run *r, int input, int64_t row, double value, const char *rule)
 {
     const char *name = r->names && r->names[input] ? r->names[input]->name : "";
-    return firn__fail(r->ctx, FIRN_ERR_ARGUMENT, "%s: input \"%s\", row %lld, is %g: %s", r->op ? r->op->name : "operator", name,
-                      (long long)row, value, rule);
+    return firn__fail(r->ctx, FIRN_ERR_ARGUMENT, "%s: input \"%s\", row %lld, is %.10g: %s",
+                      r->op ? r->op->name : "operator", name, (long long)row, value, rule);
 }
 
 /* ---- firn_apply ---- */

@@ -72,6 +72,20 @@ static void a_label_must_be_fed(void **state)
     firn_plan_destroy(plan);
 }
 
+static void a_wrong_label_is_named_to_its_last_digit(void **state)
+{
+    rig *r = *state;
+    firn_tensor *wide = firn_input(r->m, "wide", FIRN_I32, FIRN_SHAPE(FIRN_BATCH));
+    firn_tensor *loss = firn_cross_entropy(firn_nn_linear(r->x, "head", &(firn_nn_linear_cfg){.out = 3}), wide, NULL);
+    firn_plan *plan;
+    assert_ok(r->ctx, firn_plan_create(&plan, loss, &(firn_plan_options){.batch = BATCH}));
+    const firn_feed one[] = {{"x", xs}, {"wide", (int32_t[]){1234567}}},
+                    least[] = {{"x", xs}, {"wide", (int32_t[]){INT32_MIN}}};
+    assert_fails(r->ctx, FIRN_ERR_ARGUMENT, firn_plan_forward(plan, one, 2, 1), "row 0 1234567:");
+    assert_fails(r->ctx, FIRN_ERR_ARGUMENT, firn_plan_forward(plan, least, 2, 1), "row 0 -2147483648:");
+    firn_plan_destroy(plan);
+}
+
 static int checks;
 
 static firn_status look(const firn_op_run *r)
@@ -445,6 +459,7 @@ int main(void)
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
     const struct CMUnitTest tests[] = {
         TEST(a_label_must_be_fed),
+        TEST(a_wrong_label_is_named_to_its_last_digit),
         TEST(check_sees_what_is_fed_and_nothing_that_is_not_there_yet),
         TEST(a_large_batch_is_checked_whole_before_anything_runs),
         TEST(frozen_weights_are_packed_once_a_plan),
