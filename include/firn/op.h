@@ -138,9 +138,9 @@ typedef struct firn_op_case {
     float eps, rtol, atol;         /* zero: 1e-2, 2e-3, 2e-4 */
     bool eval;                     /* as in FIRN_EVAL */
 } firn_op_case;
-/* Other errors  FIRN_ERR_ARGUMENT: op or cases NULL, op is refused as by firn_apply(), an input of a case has no elements
- * or is absent and not optional; FIRN_ERR_DTYPE: the output is not F32; FIRN_ERR_SHAPE: it has no elements, or others than
- * the input that it is a view of; those of op->shape(); FIRN_ERR_MEMORY */
+/* Other errors  FIRN_ERR_ARGUMENT: op or cases NULL, op is refused as by firn_apply(), an input of a case has no elements or
+ *               is absent and not optional; FIRN_ERR_DTYPE: the output is not F32; FIRN_ERR_SHAPE: it has no elements, or
+ *               others than the input that it is a view of; those of op->shape(); FIRN_ERR_MEMORY */
 FIRN_API FIRN_MUST_USE firn_status firn_check_op(firn_ctx *ctx, const firn_op *op, const firn_op_case *cases, size_t n_cases);
 
 FIRN_C_END
