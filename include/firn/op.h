@@ -97,17 +97,18 @@ struct firn_op {
      * r->prepared is NULL. */
     void (*prepare)(const firn_op_run *r);
     /* The operator that does this one's work under b's mode and mask (dropout in evaluation is a view). Same inputs,
-     * attributes and shapes. NULL result: this one. */
+     * attributes and shapes; not asked to resolve in its turn. NULL result: this one. */
     const firn_op *(*resolve)(const firn_op_build *b);
     /* Looks at the rows and at what was fed before anything runs (labels in range). Of all that is not among `fed` there
      * is no value yet: in[i].data and out->data are NULL. On error: return firn_op_bad_value(r, ...), or firn_fail(). */
     firn_status (*check)(const firn_op_run *r);
 };
 
-/* Adds a node. in: op->n_in tensors of one model, of which one is there; attr: op->attr_bytes bytes, NULL: all zero.
+/* Adds a node. op is not copied: it must live as long as the model. in: op->n_in tensors of one model, of which one is
+ * there; attr: op->attr_bytes bytes, copied; NULL: all zero.
  * NULL    if a required input is NULL, or an optional one while the context holds the error of a tensor that could not be
  *         built (silently: the cause is already in firn_message()); or on an error: FIRN_ERR_ARGUMENT: op has no name, shape
- *         or forward, or n_in is not in 1..FIRN_OP_MAX_IN; and as in ops.h. */
+ *         or forward, n_in is not in 1..FIRN_OP_MAX_IN, or INPLACE or VIEW stands with an optional in[0]; and as in ops.h. */
 FIRN_API firn_tensor *firn_apply(const firn_op *op, firn_tensor *const *in, const void *attr);
 
 /* Both return st. rule: one clause, "the features of x must equal those of w"; firn puts the operator, the tensors'
@@ -137,8 +138,9 @@ typedef struct firn_op_case {
     float eps, rtol, atol;         /* zero: 1e-2, 2e-3, 2e-4 */
     bool eval;                     /* as in FIRN_EVAL */
 } firn_op_case;
-/* Other errors  FIRN_ERR_ARGUMENT: op or cases NULL, or op is refused as by firn_apply(); FIRN_ERR_DTYPE: the output is not F32;
- *               those of op->shape(); FIRN_ERR_MEMORY */
+/* Other errors  FIRN_ERR_ARGUMENT: op or cases NULL, op is refused as by firn_apply(), an input of a case has no elements or
+ *               is absent and not optional; FIRN_ERR_DTYPE: the output is not F32; FIRN_ERR_SHAPE: it has no elements, or
+ *               others than the input that it is a view of; those of op->shape(); FIRN_ERR_MEMORY */
 FIRN_API FIRN_MUST_USE firn_status firn_check_op(firn_ctx *ctx, const firn_op *op, const firn_op_case *cases, size_t n_cases);
 
 FIRN_C_END

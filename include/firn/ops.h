@@ -1,15 +1,15 @@
 /* ops.h: operators. Each records one node and returns its output; NULL in gives NULL out, the first cause stays in
- * firn_message(). NULL for an input that may be left out is refused, too, while the context holds the error of a tensor that
- * could not be built, for it may stand for that one: firn_clear_error() first. All inputs of one call belong to one model,
- * which owns the output. One file per operator in src/ops/, one row each in src/ops/ops.def. Formulas and names are PyTorch's
- * (torch.nn.functional) unless noted.
+ * firn_message(). NULL for an input that may be left out is refused, too, while the context holds the error of a tensor
+ * that could not be built, for it may stand for that one: firn_clear_error() first. All inputs of one call belong to one
+ * model, which owns the output. One file per operator in src/ops/, one row each in src/ops/ops.def. Formulas and names are
+ * PyTorch's (torch.nn.functional) unless noted.
  *
  * Errors, of all of them: NULL, and in firn_last_error() FIRN_ERR_DTYPE: elements of another type than stands below;
  * FIRN_ERR_SHAPE: shapes that do not fit each other or an attribute; FIRN_ERR_ARGUMENT: an attribute out of range, inputs
- * of two models, statistics that are no firn_state(), labels that are computed and not fed, or an image [N, C, H, W] that is
- * a named tensor and not a computed value (a convolution's weight: the other way round); FIRN_ERR_STATE: a mask that the
- * operator cannot work under (batch norm); FIRN_ERR_MEMORY. What fits but for a plan's batch or mask, firn_plan_create()
- * refuses. */
+ * of two models, statistics that are no firn_state(), labels that are computed and not fed, or an image [N, C, H, W] that
+ * is a named tensor and not a computed value (a convolution's weight: the other way round); FIRN_ERR_STATE: a mask that the
+ * operator cannot work under (batch norm), or a scope around it that could not be opened; FIRN_ERR_MEMORY. What fits but
+ * for a plan's batch or mask, firn_plan_create() refuses. */
 #ifndef FIRN_OPS_H
 #define FIRN_OPS_H
 #include "tensor.h"

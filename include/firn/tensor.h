@@ -42,7 +42,8 @@ FIRN_API firn_model *firn_tensor_model(const firn_tensor *t);
 
 FIRN_API size_t firn_dtype_size(firn_dtype dtype); /* bytes an element; 0 for an unknown type */
 
-/* Product of the dimensions; 1 for a scalar; -1 if a dimension is negative (FIRN_BATCH) or the product overflows. */
+/* Product of the dimensions; 1 for a scalar; -1 if a dimension is negative (FIRN_BATCH), the product overflows or the rank
+ * is not in 0..FIRN_MAX_RANK. */
 FIRN_API int64_t firn_shape_count(firn_shape s);
 FIRN_API bool firn_shape_equal(firn_shape a, firn_shape b);
 

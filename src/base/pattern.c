@@ -29,7 +29,7 @@ int firn__term_next(const char **cursor, firn__term *term)
     while (p < end && is_blank(*p)) p++;
     term->text = p;
     term->length = (size_t)(end - p);
-    return p < end ? 1 : -1;
+    return p < end && *p != '!' ? 1 : -1;
 }
 
 /* Wildcards with one point to fall back to: the last '*' seen. Matching may end at a dot of the name: a layer. */

@@ -15,7 +15,7 @@ typedef struct firn__term {
 } firn__term;
 
 /* Steps through a selector: at *cursor (start with the selector) reads one term and moves on. 1: a term; 0: the end;
- * -1: an empty term, so the selector is malformed. */
+ * -1: an empty term or a second '!', so the selector is malformed. */
 int firn__term_next(const char **cursor, firn__term *term);
 
 /* Does the term name this tensor, or a layer above it? */

@@ -6,6 +6,7 @@ int64_t firn_shape_count(firn_shape s)
 {
     int64_t count = 1;
     bool zero = false;
+    if (s.rank < 0 || s.rank > FIRN_MAX_RANK) return -1;
     for (int i = 0; i < s.rank; i++) {
         if (s.dim[i] < 0) return -1;
         zero = zero || s.dim[i] == 0;
@@ -21,7 +22,7 @@ int64_t firn_shape_count(firn_shape s)
 bool firn_shape_equal(firn_shape a, firn_shape b)
 {
     if (a.rank != b.rank) return false;
-    for (int i = 0; i < a.rank; i++)
+    for (int i = 0; i < a.rank && i < FIRN_MAX_RANK; i++)
         if (a.dim[i] != b.dim[i]) return false;
     return true;
 }

@@ -34,8 +34,8 @@ firn_status firn_op_fail(const firn_op_build *b, firn_status st, const char *rul
 firn_status firn_op_bad_value(const firn_op_run *r, int input, int64_t row, double value, const char *rule)
 {
     const char *name = r->names && r->names[input] ? r->names[input]->name : "";
-    return firn__fail(r->ctx, FIRN_ERR_ARGUMENT, "%s: input \"%s\", row %lld, is %g: %s", r->op ? r->op->name : "operator", name,
-                      (long long)row, value, rule);
+    return firn__fail(r->ctx, FIRN_ERR_ARGUMENT, "%s: input \"%s\", row %lld, is %.10g: %s",
+                      r->op ? r->op->name : "operator", name, (long long)row, value, rule);
 }
 
 /* ---- firn_apply ---- */
@@ -93,6 +93,13 @@ static firn_model *model_of_inputs(const firn_op *op, firn_tensor *const *in)
         }
     }
     return first ? first->model : NULL;
+}
+
+/* A push that failed has said why, unless that was cleared since. */
+static bool scope_open(const firn_model *m, const firn_op *op)
+{
+    if (m->dead_scopes > 0) firn__fail(m->ctx, FIRN_ERR_STATE, "%s lies in a scope that could not be opened", op->name);
+    return m->dead_scopes == 0;
 }
 
 static bool moves_nothing(const firn__node *n)
@@ -160,8 +167,15 @@ static bool infer(firn_model *m, firn__node *n, firn_view *out)
         return false;
     }
     const bool batched = out->shape.rank > 0 && out->shape.dim[0] == FIRN_BATCH;
-    if (firn__dims_positive(out->shape, batched ? 1 : 0) && firn_dtype_size(out->dtype) != 0) return true;
-    firn_op_fail(&b, FIRN_ERR_SHAPE, "the result would have an empty or invalid shape");
+    firn_shape row = out->shape;
+    if (batched) row.dim[0] = 1;
+    size_t bytes;
+    if (!firn__dims_positive(out->shape, batched ? 1 : 0) || firn_dtype_size(out->dtype) == 0)
+        firn_op_fail(&b, FIRN_ERR_SHAPE, "the result would have an empty or invalid shape");
+    else if (!firn__shape_bytes(row, firn_dtype_size(out->dtype), &bytes))
+        firn_op_fail(&b, FIRN_ERR_SHAPE, "the result would be too large for this machine");
+    else
+        return true;
     return false;
 }
 
@@ -170,7 +184,7 @@ static firn_tensor *record(const firn_op *op, firn_tensor *const *in, const void
 {
     if (!op_usable(op, in)) return NULL;
     firn_model *m = model_of_inputs(op, in);
-    if (m == NULL || m->dead_scopes > 0 || !layouts_fit(op, in) || !fed_inputs_fit(op, in)) return NULL;
+    if (m == NULL || !scope_open(m, op) || !layouts_fit(op, in) || !fed_inputs_fit(op, in)) return NULL;
     firn__node *n = node_create(m, op, in, attr);
     if (n == NULL) return NULL;
     firn_view out = {0};

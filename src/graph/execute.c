@@ -123,7 +123,7 @@ static void run_region(firn_plan *plan, const firn__region *region, bool tail)
         const firn__item *item = &plan->layout.items[i];
         if (!is_silent(item) && (!tail || item->tail)) prepare_with_epilogue(plan, i);
     }
-    const int parts = (plan->rows + region->slice - 1) / region->slice;
+    const int parts = (plan->rows - 1) / region->slice + 1;
     slices s = {.plan = plan, .region = region, .tail = tail, .shared = parts < firn_ctx_threads(plan->ctx)};
     if (s.shared) {
         for (int part = 0; part < parts; part++) run_slice(&s, part, 0);

@@ -111,7 +111,9 @@ static firn_status select_all(const firn_model *m, const char *what, const char 
                               (int)(term.length < 200 ? term.length : 200), term.text,
                               with_nodes ? "parameter, state or dropout" : "parameter or state");
     }
-    if (found < 0) return firn__fail(m->ctx, FIRN_ERR_ARGUMENT, "%s: \"%.200s\" has an empty term", what, selector);
+    if (found < 0)
+        return firn__fail(m->ctx, FIRN_ERR_ARGUMENT, "%s: \"%.200s\" has an empty term, or one that begins with two !",
+                          what, selector);
     return FIRN_OK;
 }
 

@@ -3,6 +3,8 @@
 
 #include <string.h>
 
+#include "ops.h"
+
 /* ---- memory of the lists ---- */
 
 struct firn__chunk {
@@ -93,7 +95,7 @@ firn_op_build firn__item_build(const firn__layout *l, const firn__item *item, in
                            .want = item->want, .out = &views[n_in], .ctx = l->ctx, .op = item->op, .names = item->node->in};
 }
 
-static void item_fill(const firn__layout *l, firn__item *item, firn__node *n)
+static firn_status item_fill(const firn__layout *l, firn__item *item, firn__node *n)
 {
     *item = (firn__item){.node = n, .op = n->op, .leader = FIRN__NONE, .affine = FIRN__NONE, .relu = FIRN__NONE, .region = FIRN__NONE,
                          .saved = FIRN__NONE, .scratch = FIRN__NONE, .scratch_back = FIRN__NONE, .out = l->slot_of[n->out->index]};
@@ -106,12 +108,8 @@ static void item_fill(const firn__layout *l, firn__item *item, firn__node *n)
         item->target[k].buffer = FIRN__NONE;
     }
     firn_view views[FIRN_OP_MAX_IN + 1];
-    while (item->op->resolve != NULL) {
-        const firn_op_build b = firn__item_build(l, item, l->batch, views);
-        const firn_op *other = item->op->resolve(&b);
-        if (other == NULL || other == item->op) break;
-        item->op = other;
-    }
+    const firn_op_build b = firn__item_build(l, item, l->batch, views);
+    return firn__op_resolve(&b, &item->op);
 }
 
 firn_status firn__layout_collect(firn__layout *l)
@@ -138,7 +136,8 @@ firn_status firn__layout_collect(firn__layout *l)
     for (size_t i = 0; i < m->n_nodes; i++) {
         if (!live[m->nodes[i]->out->index]) continue;
         firn__item *item = &l->items[l->n_items];
-        item_fill(l, item, m->nodes[i]);
+        const firn_status st = item_fill(l, item, m->nodes[i]);
+        if (st != FIRN_OK) return st;
         l->slots[item->out].producer = l->n_items++;
     }
     return FIRN_OK;
@@ -189,7 +188,7 @@ static bool trains(const firn__layout *l, const firn__slot *s) { return s->tenso
 
 static bool has_grad(const firn__layout *l, const firn__item *item, int k)
 {
-    return item->in[k] >= 0 && l->slots[item->in[k]].need; /* never so of a state */
+    return item->in[k] >= 0 && l->slots[item->in[k]].need; /* never so of a state, nor of integers */
 }
 
 static void sweep_need(firn__layout *l)
@@ -197,8 +196,9 @@ static void sweep_need(firn__layout *l)
     for (int i = 0; i < l->n_slots; i++) l->slots[i].need = trains(l, &l->slots[i]);
     for (int i = 0; i < l->n_items; i++) {
         const firn__item *item = &l->items[i];
+        firn__slot *out = &l->slots[item->out];
         for (int k = 0; k < item->op->n_in; k++)
-            if (has_grad(l, item, k)) l->slots[item->out].need = true;
+            if (has_grad(l, item, k) && out->tensor->dtype == FIRN_F32) out->need = true;
     }
 }
 
@@ -324,6 +324,11 @@ static uint64_t flops_of(const firn__layout *l, const firn__item *item, int grad
     return (uint64_t)firn_shape_count(firn__shape_with_rows(t->shape, l->options.batch));
 }
 
+static bool same_memory(const firn__slot *a, const firn__slot *b)
+{
+    return a->bytes == b->bytes && a->row_bytes == b->row_bytes;
+}
+
 static firn_status sweep_sizes(firn__layout *l)
 {
     firn_view views[FIRN_OP_MAX_IN + 1];
@@ -334,6 +339,8 @@ static firn_status sweep_sizes(firn__layout *l)
         if (st != FIRN_OK) return firn_op_fail(&b, st, "the operator refuses this batch");
         if (!firn_shape_equal(b.out->shape, l->slots[item->out].shape) || b.out->dtype != item->node->out->dtype)
             return firn_op_fail(&b, FIRN_ERR_SHAPE, "dimension 0 of the result must be the batch, or not depend on it");
+        if ((item->op->traits & FIRN_OP_VIEW) && !same_memory(&l->slots[item->in[0]], &l->slots[item->out]))
+            return firn_op_fail(&b, FIRN_ERR_SHAPE, "a view must have as many bytes as its first input, of each sample");
         if (item->keep & FIRN_READS_SAVED) item->saved_bytes = b.saved_bytes;
         item->scratch_bytes = b.scratch_bytes;
         item->prepared_bytes = item->op->prepare ? b.prepared_bytes : 0;

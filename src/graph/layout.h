@@ -24,7 +24,7 @@ typedef struct firn__slot { /* one tensor of the plan */
     firn_shape shape; /* dim[0] is the layout's batch */
     size_t bytes;
     size_t row_bytes; /* 0: no batch dimension */
-    bool need;        /* depends on an unfrozen parameter */
+    bool need;        /* F32, and depends on an unfrozen parameter by such */
     bool pure;        /* depends on inputs and frozen tensors alone, sample by sample */
     bool deep;        /* pure, and a frozen tensor went in: worth caching */
     bool frontier;    /* deep, read by an item that is not pure, or from outside, and a whole number of floats a sample */

@@ -106,6 +106,7 @@ void firn_scope_undo(firn_model *m)
         while (m->n_tensors > was->n_tensors) tensor_free(m->ctx, m->tensors[--m->n_tensors]);
         m->n_named = was->n_named;
     }
+    firn__unbuilt(m->ctx); /* what the layer returns in its place */
     firn_scope_pop(m);
 }
 

@@ -22,14 +22,11 @@ static bool eligible(const firn__layout *l, const firn__item *item)
     return true;
 }
 
-/* An item with all that its epilogue does; the last item of it. */
-static bool group_eligible(const firn__layout *l, int i, int *last)
+/* An item with all that its epilogue does. */
+static bool group_eligible(const firn__layout *l, const firn__item *item)
 {
-    const firn__item *item = &l->items[i];
-    *last = i;
-    if (!eligible(l, item)) return false;
-    if (item->affine >= 0 && !eligible(l, &l->items[*last = item->affine])) return false;
-    return item->relu < 0 || eligible(l, &l->items[*last = item->relu]);
+    return eligible(l, item) && (item->affine < 0 || eligible(l, &l->items[item->affine])) &&
+           (item->relu < 0 || eligible(l, &l->items[item->relu]));
 }
 
 firn_status firn__layout_regions(firn__layout *l)
@@ -37,8 +34,10 @@ firn_status firn__layout_regions(firn__layout *l)
     l->regions = firn__layout_alloc(l, (size_t)l->n_items, sizeof *l->regions);
     if (l->regions == NULL) return FIRN_ERR_MEMORY;
     for (int i = 0; i < l->n_items && !l->options.layer_by_layer;) {
-        int last = i - 1, steps = 0, end;
-        for (int j = i; j < l->n_items && (l->items[j].leader >= i || (l->items[j].leader < 0 && group_eligible(l, j, &end))); j++) {
+        int last = i - 1, steps = 0;
+        for (int j = i;
+             j < l->n_items && (l->items[j].leader >= i || (l->items[j].leader < 0 && group_eligible(l, &l->items[j])));
+             j++) {
             steps += l->items[j].leader < 0 && !(l->items[j].op->traits & FIRN_OP_VIEW);
             last = j;
         }
@@ -97,7 +96,7 @@ static int slice_rows(const firn__layout *l, const firn__region *r)
         const size_t bytes = item_row_bytes(l, &l->items[i]);
         if (bytes > most) most = bytes;
     }
-    const int threads = firn_ctx_threads(l->ctx), batch = l->batch, share = (batch + threads - 1) / threads;
+    const int threads = firn_ctx_threads(l->ctx), batch = l->batch, share = (batch - 1) / threads + 1;
     const size_t fit = STEP_BYTES / most;
     return fit < 1 ? 1 : fit > (size_t)share ? share : (int)fit;
 }

@@ -117,7 +117,7 @@ static firn_status forward_rows(firn_plan *plan, const char *what, const void *c
     firn_plan_forget(plan); /* from here on the values of the forward before are lost */
     plan->drawn = plan->step;
     plan->all_rows = rows;
-    for (int first = 0; first < rows; first += plan->layout.batch) {
+    for (int first = 0; first < rows; first += plan->rows) {
         const int left = rows - first;
         firn__plan_bind_rows(plan, left < plan->layout.batch ? left : plan->layout.batch);
         take_feeds(plan, feeds, n_feeds, first);

@@ -14,8 +14,10 @@ firn_tensor *firn__layer_reject(const firn_tensor *x, firn_status st, const char
         used += s.dim[i] == FIRN_BATCH ? snprintf(end, room, "%sN", comma)
                                        : snprintf(end, room, "%s%lld", comma, (long long)s.dim[i]);
     }
-    firn_fail(firn_model_ctx(firn_tensor_model(x)), st, "%s \"%s\": x is [%s]; %s", layer, name ? name : "", text, rule);
-    return NULL;
+    firn_model *m = firn_tensor_model(x);
+    firn_fail(firn_model_ctx(m), st, "%s \"%s\": x is [%s]; %s", layer, name ? name : "", text, rule);
+    firn_scope_push(m, name); /* left like one that fails half-way: NULL may not pass for an input that is left out */
+    return firn__layer_leave(m, NULL);
 }
 
 bool firn__layer_takes(const firn_tensor *x, firn_init_kind kind, const char *layer, const char *name)

@@ -128,27 +128,49 @@ static void draw_gradient(const trial *t)
     }
 }
 
+static firn_status check_inputs(const trial *t)
+{
+    for (int i = 0; i < t->op->n_in; i++) {
+        const bool absent = t->c->in[i].rank < 0;
+        if (absent ? t->op->optional >> i & 1 : firn_shape_count(t->c->in[i]) > 0 && firn_dtype_size(t->c->dtype[i]) > 0)
+            continue;
+        return firn_fail(
+            t->ctx, FIRN_ERR_ARGUMENT,
+            "operator \"%s\", case %zu: input %d must have elements, of a known type, or be optional and absent",
+            t->op->name, t->number, i);
+    }
+    return FIRN_OK;
+}
+
 /* Runs shape() and resolve() as a planner does. */
 static firn_status infer_trial(trial *t, firn_op_build *b)
 {
     firn_status st = t->op->shape(b);
-    const firn_op *other = st == FIRN_OK && t->op->resolve != NULL ? t->op->resolve(b) : NULL;
-    if (other != NULL && other != t->op) {
-        b->op = t->op = other;
+    if (st == FIRN_OK) st = firn__op_resolve(b, &t->op);
+    if (st == FIRN_OK && t->op != b->op) {
+        b->op = t->op;
         b->saved_bytes = b->scratch_bytes = b->prepared_bytes = 0;
-        st = other->shape(b);
+        st = t->op->shape(b);
     }
     if (st != FIRN_OK)
         return firn_fail(t->ctx, st, "operator \"%s\" refuses the shapes of case %zu", t->op->name, t->number);
-    return t->out.dtype == FIRN_F32
-               ? FIRN_OK
-               : firn_fail(t->ctx, FIRN_ERR_DTYPE, "operator \"%s\", case %zu: only F32 outputs can be checked",
-                           t->op->name, t->number);
+    if (t->out.dtype != FIRN_F32)
+        return firn_fail(t->ctx, FIRN_ERR_DTYPE, "operator \"%s\", case %zu: only F32 outputs can be checked", t->op->name,
+                         t->number);
+    if (elements(&t->out) < 1)
+        return firn_fail(t->ctx, FIRN_ERR_SHAPE, "operator \"%s\", case %zu: the output has an empty or invalid shape",
+                         t->op->name, t->number);
+    if ((t->op->traits & FIRN_OP_VIEW) && (t->in[0].dtype != FIRN_F32 || elements(&t->in[0]) != elements(&t->out)))
+        return firn_fail(t->ctx, FIRN_ERR_SHAPE, "operator \"%s\", case %zu: a view must have the elements of its input",
+                         t->op->name, t->number);
+    return FIRN_OK;
 }
 
 static firn_status open_trial(trial *t)
 {
     const firn_op_case *c = t->c;
+    firn_status st = check_inputs(t);
+    if (st != FIRN_OK) return st;
     if (!get_buffer(t->ctx, &t->zero_attr, t->op->attr_bytes)) return FIRN_ERR_MEMORY;
     if (t->op->attr_bytes > 0) memset(t->zero_attr.data, 0, t->op->attr_bytes);
     t->attr = c->attr ? c->attr : t->zero_attr.data;
@@ -162,8 +184,9 @@ static firn_status open_trial(trial *t)
                        .op = t->op};
     b.want = t->wanted;
     b.frozen = c->param & ~t->wanted;
-    const firn_status st = infer_trial(t, &b);
+    st = infer_trial(t, &b);
     if (st != FIRN_OK) return st;
+    if (t->op->backward == NULL && !(t->op->traits & FIRN_OP_VIEW)) t->wanted = 0; /* it resolves to what has no gradient */
     bool got = true;
     for (int i = 0; got && i < t->op->n_in; i++) {
         if (c->in[i].rank < 0) continue;

@@ -14,8 +14,8 @@ static firn_status linear_shape(firn_op_build *b)
     const firn_status st = firn__op_need_f32(b, 7);
     if (st != FIRN_OK) return st;
     if (x.rank != 2 || w.rank != 2) return firn_op_fail(b, FIRN_ERR_SHAPE, "x must be [N, I] and w [O, I]");
-    if (w.dim[0] < 1 || w.dim[1] != x.dim[1])
-        return firn_op_fail(b, FIRN_ERR_SHAPE, "the features of x must equal the columns of w");
+    if (w.dim[0] < 1) return firn_op_fail(b, FIRN_ERR_SHAPE, "w must be [O, I], without the batch");
+    if (w.dim[1] != x.dim[1]) return firn_op_fail(b, FIRN_ERR_SHAPE, "the features of x must equal the columns of w");
     if (bias.rank >= 0 && (bias.rank != 1 || bias.dim[0] != w.dim[0]))
         return firn_op_fail(b, FIRN_ERR_SHAPE, "b must have one element a row of w");
     *b->out = (firn_view){.dtype = FIRN_F32, .shape = FIRN_SHAPE(x.dim[0], w.dim[0])};

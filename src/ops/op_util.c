@@ -16,7 +16,21 @@ const char *firn__op_flaw(const firn_op *op)
     if (op->name == NULL) return "has no name";
     if (op->n_in < 1 || op->n_in > FIRN_OP_MAX_IN) return "has an n_in that is not in 1..6";
     if (op->shape == NULL) return "has no shape function";
+    if ((op->optional & 1) && (op->traits & (FIRN_OP_INPLACE | FIRN_OP_VIEW)))
+        return "is a view of input 0 or overwrites it, which may be absent";
     return op->forward == NULL && !(op->traits & FIRN_OP_VIEW) ? "has no forward function and is no view" : NULL;
+}
+
+firn_status firn__op_resolve(const firn_op_build *b, const firn_op **op)
+{
+    const firn_op *other = (*op)->resolve != NULL ? (*op)->resolve(b) : NULL;
+    if (other == NULL) return FIRN_OK;
+    const char *flaw = firn__op_flaw(other);
+    if (flaw == NULL && (other->n_in != (*op)->n_in || other->attr_bytes != (*op)->attr_bytes))
+        flaw = "has another n_in or attr_bytes";
+    if (flaw != NULL) return firn_fail(b->ctx, FIRN_ERR_ARGUMENT, "what operator \"%s\" resolves to %s", (*op)->name, flaw);
+    *op = other;
+    return FIRN_OK;
 }
 
 firn_status firn__op_need_f32(const firn_op_build *b, unsigned inputs)

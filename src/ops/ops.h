@@ -18,6 +18,9 @@ int64_t firn__op_per_sample(firn_shape s);
 /* What op lacks to be one, as the end of a sentence; NULL: nothing. */
 const char *firn__op_flaw(const firn_op *op);
 
+/* Replaces op by what does its work under b; FIRN_ERR_ARGUMENT if that cannot. */
+firn_status firn__op_resolve(const firn_op_build *b, const firn_op **op);
+
 /* FIRN_ERR_DTYPE unless these inputs (bit i: input i) are F32 or absent. */
 firn_status firn__op_need_f32(const firn_op_build *b, unsigned inputs);
 /* FIRN_ERR_SHAPE unless in[0] is an image of rank 4 with dimensions that the kernels can count. */

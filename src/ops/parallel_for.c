@@ -21,7 +21,7 @@ void firn_parallel_for(const firn_op_run *r, int64_t count, int64_t grain,
 {
     if (count <= 0) return;
     const firn__crew crew = {r->ctx, r->worker};
-    const int64_t most = grain > 1 ? (count - 1) / grain + 1 : count, threads = firn__crew_size(crew);
+    const int64_t most = count <= grain ? 1 : grain > 1 ? count / grain : count, threads = firn__crew_size(crew);
     loop l = {.count = count, .parts = most < threads ? most : threads, .body = body, .arg = arg};
     firn__parallel(crew, l.parts, run_loop_part, &l);
 }

@@ -97,20 +97,13 @@ firn_tensor *firn_flatten(firn_tensor *x, int axis)
     if (x == NULL) return NULL;
     firn_shape s = firn_tensor_shape(x);
     if (axis < 1 || axis >= s.rank) {
-        firn_fail(firn_model_ctx(firn_tensor_model(x)), FIRN_ERR_ARGUMENT,
-                  "flatten of \"%s\": axis is %d and must be in 1..%d, the last dimension's", firn_tensor_name(x), axis,
-                  s.rank - 1);
+        firn_ctx *ctx = firn_model_ctx(firn_tensor_model(x));
+        ctx->unbuilt = true;
+        firn_fail(ctx, FIRN_ERR_ARGUMENT, "flatten of \"%s\": axis is %d and must be in 1..%d, the last dimension's",
+                  firn_tensor_name(x), axis, s.rank - 1);
         return NULL;
     }
-    for (int i = axis + 1; i < s.rank; i++) {
-        if (s.dim[axis] > INT64_MAX / s.dim[i]) {
-            firn_fail(firn_model_ctx(firn_tensor_model(x)), FIRN_ERR_SHAPE,
-                      "flatten of \"%s\": dimensions %d to %d are together too large", firn_tensor_name(x), axis,
-                      s.rank - 1);
-            return NULL;
-        }
-        s.dim[axis] *= s.dim[i];
-    }
+    for (int i = axis + 1; i < s.rank; i++) s.dim[axis] *= s.dim[i]; /* what a tensor has can be counted */
     s.rank = axis + 1;
     return firn_reshape(x, s);
 }

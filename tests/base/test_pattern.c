@@ -59,7 +59,7 @@ static void a_selector_is_a_list_of_terms(void **state)
     assert_int_equal(firn__term_next(&cursor, &term), 1);
     assert_int_equal(term.length, 4);
     assert_int_equal(firn__term_next(&cursor, &term), 0);
-    static const char *const malformed[] = {"", " ", ",", "a,", "!", "a,,b", "a, !"};
+    static const char *const malformed[] = {"", " ", ",", "a,", "!", "a,,b", "a, !", "!!a", "a, ! !b"};
     for (size_t i = 0; i < sizeof malformed / sizeof *malformed; i++) {
         int found;
         cursor = malformed[i];

@@ -36,6 +36,10 @@ static void an_incomplete_operator_is_refused(void **state)
         {{.n_in = 1, .shape = same_shape, .forward = copy_rows}, "operator name"},
         {{.name = "odd", .n_in = 1, .forward = copy_rows}, "operator \"odd\" shape"},
         {{.name = "odd", .n_in = 1, .shape = same_shape}, "operator \"odd\" forward"},
+        {{.name = "odd", .n_in = 2, .optional = 1, .traits = FIRN_OP_INPLACE, .shape = same_shape, .forward = copy_rows},
+         "operator \"odd\" overwrites input 0 absent"},
+        {{.name = "odd", .n_in = 2, .optional = 3, .traits = FIRN_OP_VIEW, .shape = same_shape},
+         "operator \"odd\" view input 0 absent"},
         {{.name = "odd", .n_in = 0, .shape = same_shape, .forward = copy_rows}, "operator \"odd\" n_in 1..6"},
         {{.name = "odd", .n_in = -1, .shape = same_shape, .forward = copy_rows}, "operator \"odd\" n_in 1..6"},
         {{.name = "odd", .n_in = 7, .shape = same_shape, .forward = copy_rows}, "operator \"odd\" n_in 1..6"},
@@ -62,6 +66,21 @@ static void a_check_that_gives_no_reason_is_given_one(void **state)
     firn_ctx_destroy(ctx);
 }
 
+static firn_tensor *with_another(firn_tensor *x, firn_tensor *optional)
+{
+    static const firn_op op = {.name = "two", .n_in = 2, .optional = 2, .shape = same_shape, .forward = copy_rows};
+    return firn_apply(&op, (firn_tensor *[]){x, optional}, NULL);
+}
+
+static firn_tensor *a_layer_that_fails(firn_tensor *x)
+{
+    firn_model *m = firn_tensor_model(x);
+    firn_scope_push(m, "layer");
+    firn_fail(firn_model_ctx(m), FIRN_ERR_ARGUMENT, "a user's reason");
+    firn_scope_undo(m);
+    return NULL;
+}
+
 /* An optional input is NULL because it is not wanted, or because it could not be built. */
 static void an_optional_input_that_could_not_be_built_is_missed(void **state)
 {
@@ -78,6 +97,10 @@ static void an_optional_input_that_could_not_be_built_is_missed(void **state)
     assert_refused(ctx, FIRN_ERR_SHAPE, firn_linear(x, w, firn_reshape(w, FIRN_SHAPE(7))), "reshape \"w\"");
     assert_refused(ctx, FIRN_ERR_ARGUMENT, firn_conv2d(image, kernel, firn_state(m, "a,b", FIRN_SHAPE(3), init), NULL),
                    "a,b");
+    assert_refused(ctx, FIRN_ERR_ARGUMENT, firn_linear(x, w, firn_flatten(w, 2)), "flatten \"w\"");
+    assert_refused(ctx, FIRN_ERR_ARGUMENT, with_another(x, firn_nn_linear(x, "none", NULL)), "linear \"none\" cfg.out");
+    assert_refused(ctx, FIRN_ERR_ARGUMENT, with_another(x, a_layer_that_fails(x)), "a user's reason");
+    assert_non_null(with_another(x, NULL));
     assert_non_null(firn_linear(x, w, NULL)); /* the error has been cleared */
 
     /* One that has nothing to do with building is no reason, whether it was cleared or not. */

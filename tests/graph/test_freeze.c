@@ -94,6 +94,7 @@ static void a_term_that_matches_nothing_changes_nothing(void **state)
     }
     assert_ok(f->ctx, firn_freeze(f->m, "features.3,!nothing", NULL)); /* taking away nothing is no mistake */
     assert_fails(f->ctx, FIRN_ERR_ARGUMENT, firn_freeze(f->m, "head,,bn1", NULL), "empty term");
+    assert_fails(f->ctx, FIRN_ERR_ARGUMENT, firn_freeze(f->m, "!!head", NULL), "\"!!head\" two !");
     assert_fails(f->ctx, FIRN_ERR_ARGUMENT, firn_freeze(f->m, NULL, NULL), "NULL");
     assert_string_equal(mask(f->m), "xxxx........");
 }
@@ -310,6 +311,7 @@ static void scopes_nest_and_survive_a_bad_push(void **state)
     assert_status(f->ctx, FIRN_ERR_STATE, firn_alias(f->m, "tied", w)); /* not the status of the push */
     firn_clear_error(f->ctx);
     assert_fails(f->ctx, FIRN_ERR_STATE, firn_alias(f->m, "tied", w), "firn_alias \"tied\" scope");
+    assert_refused(f->ctx, FIRN_ERR_STATE, firn_relu(w), "relu scope");
     firn_scope_pop(f->m);
     firn_scope_pop(f->m);
     firn_clear_error(f->ctx);

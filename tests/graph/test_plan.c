@@ -1,4 +1,5 @@
 /* Plans: masks, slices, memory, what is refused. */
+#include <limits.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -127,6 +128,32 @@ static void an_evaluation_in_passes_gives_the_bits_of_single_rows(void **state)
     firn_plan_destroy(many);
     free(pixels);
     net_finish(&n);
+}
+
+static void *at_most_a_gigabyte(void *user, void *ptr, size_t old_size, size_t size)
+{
+    (void)user, (void)old_size;
+    if (size > (size_t)1 << 30) return NULL;
+    if (size > 0) return realloc(ptr, size);
+    free(ptr);
+    return NULL;
+}
+
+/* For the sanitizers: rows are counted in int. */
+static void the_largest_batch_overflows_nothing(void **state)
+{
+    (void)state;
+    firn_ctx *ctx;
+    const firn_ctx_options how = {.allocator = {at_most_a_gigabyte, NULL}, .threads = 3};
+    assert_int_equal(firn_ctx_create(&ctx, &how), FIRN_OK);
+    firn_tensor *x = firn_input(firn_model_create(ctx), "x", FIRN_U8, FIRN_SHAPE(FIRN_BATCH, 2));
+    firn_tensor *y = firn_relu(firn_relu(firn_scale(x, 1)));
+    for (int mode = FIRN_TRAIN; mode <= FIRN_EVAL; mode++) {
+        firn_plan *plan;
+        const firn_plan_options options = {.mode = (firn_mode)mode, .batch = INT_MAX};
+        assert_fails(ctx, FIRN_ERR_MEMORY, firn_plan_create(&plan, firn_mse(y, y), &options), "memory");
+    }
+    firn_ctx_destroy(ctx);
 }
 
 static void an_output_of_rank_4_is_read_in_user_order(void **state)
@@ -288,6 +315,7 @@ int main(void)
         cmocka_unit_test(the_mask_cannot_change_between_forward_and_backward),
         cmocka_unit_test(depth_first_slices_and_layers_give_the_same_bits),
         cmocka_unit_test(an_evaluation_in_passes_gives_the_bits_of_single_rows),
+        cmocka_unit_test(the_largest_batch_overflows_nothing),
         cmocka_unit_test(an_output_of_rank_4_is_read_in_user_order),
         cmocka_unit_test(outputs_of_passes_have_no_second_copy),
         cmocka_unit_test(a_step_after_the_first_allocates_nothing),

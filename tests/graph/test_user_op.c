@@ -72,6 +72,20 @@ static void a_label_must_be_fed(void **state)
     firn_plan_destroy(plan);
 }
 
+static void a_wrong_label_is_named_to_its_last_digit(void **state)
+{
+    rig *r = *state;
+    firn_tensor *wide = firn_input(r->m, "wide", FIRN_I32, FIRN_SHAPE(FIRN_BATCH));
+    firn_tensor *loss = firn_cross_entropy(firn_nn_linear(r->x, "head", &(firn_nn_linear_cfg){.out = 3}), wide, NULL);
+    firn_plan *plan;
+    assert_ok(r->ctx, firn_plan_create(&plan, loss, &(firn_plan_options){.batch = BATCH}));
+    const firn_feed one[] = {{"x", xs}, {"wide", (int32_t[]){1234567}}},
+                    least[] = {{"x", xs}, {"wide", (int32_t[]){INT32_MIN}}};
+    assert_fails(r->ctx, FIRN_ERR_ARGUMENT, firn_plan_forward(plan, one, 2, 1), "row 0 1234567:");
+    assert_fails(r->ctx, FIRN_ERR_ARGUMENT, firn_plan_forward(plan, least, 2, 1), "row 0 -2147483648:");
+    firn_plan_destroy(plan);
+}
+
 static int checks;
 
 static firn_status look(const firn_op_run *r)
@@ -223,18 +237,134 @@ static void frozen_weights_are_packed_once_a_plan(void **state)
 
 /* ---- shape ---- */
 
+static int64_t depth;
+
 static firn_status vast_shape(firn_op_build *b)
 {
-    *b->out = (firn_view){.dtype = FIRN_F32, .shape = FIRN_SHAPE(FIRN_BATCH, (int64_t)1 << 31, (int64_t)1 << 32)};
+    *b->out = (firn_view){.dtype = FIRN_F32, .shape = FIRN_SHAPE(FIRN_BATCH, depth, INT32_MAX, INT32_MAX)};
     return FIRN_OK;
 }
 
-static void what_is_too_large_to_flatten_is_named(void **state)
+/* So that operators can count what they are given. */
+static void a_result_of_which_no_row_can_be_counted_is_refused(void **state)
 {
     rig *r = *state;
     static const firn_op vast = {.name = "vast", .n_in = 1, .shape = vast_shape, .forward = copy_forward};
+    static const int64_t too_deep[] = {2, INT32_MAX, INT64_MAX};
+    for (size_t i = 0; i < sizeof too_deep / sizeof *too_deep; i++) {
+        depth = too_deep[i];
+        assert_refused(r->ctx, FIRN_ERR_SHAPE, firn_apply(&vast, &r->x, NULL), "vast of \"x\" [N, 3] result too large");
+    }
+    depth = 1;
     firn_tensor *y = firn_apply(&vast, &r->x, NULL);
-    assert_refused(r->ctx, FIRN_ERR_SHAPE, firn_flatten(y, 1), "flatten \"vast\" dimensions 1 to 2 too large");
+    assert_non_null(firn_flatten(y, 1));
+    assert_non_null(firn_max_pool2d(y, 2, 0));
+    assert_non_null(firn_max_pool2d(y, 256, 1));
+    assert_non_null(firn_relu(y));
+    firn_plan *plan;
+    assert_fails(r->ctx, FIRN_ERR_SHAPE,
+                 firn_plan_create(&plan, firn_relu(y), &(firn_plan_options){.mode = FIRN_EVAL, .batch = 8}),
+                 "vast too large batch 8");
+}
+
+static firn_status widen_shape(firn_op_build *b)
+{
+    *b->out = (firn_view){.dtype = FIRN_F32, .shape = FIRN_SHAPE(b->in[0].shape.dim[0], 100 * WIDTH)};
+    return FIRN_OK;
+}
+
+static firn_status swallow_batch(firn_op_build *b)
+{
+    *b->out = (firn_view){.dtype = FIRN_F32, .shape = FIRN_SHAPE(BATCH * WIDTH)};
+    return FIRN_OK;
+}
+
+static void a_view_of_other_memory_than_its_input_fails_the_plan(void **state)
+{
+    rig *r = *state;
+    static const firn_op wide = {.name = "wide", .n_in = 1, .traits = FIRN_OP_VIEW, .shape = widen_shape},
+                         whole = {.name = "whole", .n_in = 1, .traits = FIRN_OP_VIEW, .shape = swallow_batch};
+    firn_tensor *y = firn_apply(&wide, &r->x, NULL), *z = firn_apply(&whole, &r->x, NULL);
+    firn_plan *plan;
+    for (int batch = 1; batch <= BATCH; batch++) {
+        const firn_plan_options how = {.mode = FIRN_EVAL, .batch = batch};
+        assert_fails(r->ctx, FIRN_ERR_SHAPE, firn_plan_create(&plan, y, &how), "wide \"x\" view bytes");
+        assert_fails(r->ctx, FIRN_ERR_SHAPE, firn_plan_create(&plan, z, &how), "whole \"x\" view bytes");
+    }
+}
+
+static firn_status bytes_shape(firn_op_build *b)
+{
+    *b->out = (firn_view){.dtype = FIRN_U8, .shape = b->in[0].shape};
+    return FIRN_OK;
+}
+
+static void round_forward(const firn_op_run *r)
+{
+    const float *x = r->in[0].data;
+    for (int64_t i = 0; i < firn_shape_count(r->out->shape); i++) ((uint8_t *)r->out->data)[i] = x[i] > 0;
+}
+
+static void never_backward(const firn_op_run *r)
+{
+    (void)r;
+    fail_msg("there is no such gradient");
+}
+
+/* A gradient is as large as floats are, and a tensor of bytes is not. */
+static void integers_have_no_gradient(void **state)
+{
+    rig *r = *state;
+    static const firn_op op = {
+        .name = "round", .n_in = 1, .shape = bytes_shape, .forward = round_forward, .backward = never_backward};
+    const firn_nn_linear_cfg three = {.out = 3};
+    firn_tensor *h = firn_nn_linear(r->x, "below", &three);
+    firn_tensor *y = firn_scale(firn_apply(&op, &h, NULL), 2), *logits = firn_nn_linear(y, "head", &three);
+    firn_plan *plan;
+    assert_ok(r->ctx,
+              firn_plan_create(&plan, firn_cross_entropy(logits, r->label, NULL), &(firn_plan_options){.batch = BATCH}));
+    assert_ok(r->ctx, firn_plan_forward(plan, feeds, 2, BATCH));
+    assert_ok(r->ctx, firn_plan_backward(plan));
+    assert_null(firn_plan_grad(plan, "below.weight"));
+    assert_non_null(firn_plan_grad(plan, "head.weight"));
+    firn_plan_destroy(plan);
+}
+
+static const firn_op *to_the_other(const firn_op_build *b);
+static const firn_op *to_what_is_none(const firn_op_build *b);
+static const firn_op here = {
+    .name = "here", .n_in = 1, .shape = same_shape, .forward = copy_forward, .resolve = to_the_other};
+static const firn_op there = {
+    .name = "there", .n_in = 1, .shape = same_shape, .forward = copy_forward, .resolve = to_the_other};
+static const firn_op lost = {
+    .name = "lost", .n_in = 1, .shape = same_shape, .forward = copy_forward, .resolve = to_what_is_none};
+
+static const firn_op *to_the_other(const firn_op_build *b) { return b->op == &here ? &there : &here; }
+
+static const firn_op *to_what_is_none(const firn_op_build *b)
+{
+    (void)b;
+    static const firn_op none = {.name = "none", .n_in = 1, .shape = same_shape};
+    return &none;
+}
+
+static void an_operator_resolves_once_and_to_what_can_run(void **state)
+{
+    rig *r = *state;
+    const firn_plan_options how = {.mode = FIRN_EVAL, .batch = BATCH};
+    const firn_op_case c = {.in = {{2, {2, 2}}}};
+    firn_plan *plan;
+    assert_ok(r->ctx, firn_plan_create(&plan, firn_apply(&here, &r->x, NULL), &how));
+    assert_ok(r->ctx, firn_plan_forward(plan, feeds, 1, BATCH));
+    assert_bits_equal(firn_plan_value(plan, NULL), xs, BATCH * WIDTH);
+    firn_plan_destroy(plan);
+    assert_fails(r->ctx, FIRN_ERR_ARGUMENT, firn_plan_create(&plan, firn_apply(&lost, &r->x, NULL), &how),
+                 "\"lost\" resolves forward");
+    assert_ok(r->ctx, firn_check_op(r->ctx, &here, &c, 1));
+    firn_op gradient = here;
+    gradient.backward = never_backward;
+    assert_ok(r->ctx, firn_check_op(r->ctx, &gradient, &c, 1));
+    assert_fails(r->ctx, FIRN_ERR_ARGUMENT, firn_check_op(r->ctx, &lost, &c, 1), "\"lost\" resolves forward");
 }
 
 static firn_status whole_shape(firn_op_build *b)
@@ -329,10 +459,14 @@ int main(void)
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
     const struct CMUnitTest tests[] = {
         TEST(a_label_must_be_fed),
+        TEST(a_wrong_label_is_named_to_its_last_digit),
         TEST(check_sees_what_is_fed_and_nothing_that_is_not_there_yet),
         TEST(a_large_batch_is_checked_whole_before_anything_runs),
         TEST(frozen_weights_are_packed_once_a_plan),
-        TEST(what_is_too_large_to_flatten_is_named),
+        TEST(a_result_of_which_no_row_can_be_counted_is_refused),
+        TEST(a_view_of_other_memory_than_its_input_fails_the_plan),
+        TEST(integers_have_no_gradient),
+        TEST(an_operator_resolves_once_and_to_what_can_run),
         TEST(an_operator_that_refuses_a_slice_fails_the_plan),
         TEST(an_operator_of_a_user_sees_mode_and_mask),
         TEST(a_state_is_updated_once_a_forward_on_all_rows),

@@ -159,6 +159,65 @@ static void the_checker_refuses_what_is_no_operator(void **state)
     firn_ctx_destroy(ctx);
 }
 
+static firn_status wider_shape(firn_op_build *b)
+{
+    *b->out = (firn_view){.dtype = FIRN_F32, .shape = FIRN_SHAPE(b->in[0].shape.dim[0], 100)};
+    return FIRN_OK;
+}
+
+static void the_checker_refuses_a_view_of_more_than_its_input(void **state)
+{
+    (void)state;
+    firn_ctx *ctx = test_ctx(NULL, 1, NULL);
+    static const firn_op view = {.name = "wide", .n_in = 1, .traits = FIRN_OP_VIEW, .shape = wider_shape};
+    static const firn_op_case cases[] = {{.in = {{2, {2, 100}}}}, {.in = {{2, {2, 3}}}}, {.in = {{2, {2, 400}}}}};
+    static const firn_op_case bytes = {.in = {{2, {2, 100}}}, .dtype = {FIRN_U8}};
+    assert_ok(ctx, firn_check_op(ctx, &view, cases, 1));
+    assert_fails(ctx, FIRN_ERR_SHAPE, firn_check_op(ctx, &view, cases, 2), "\"wide\" case 1 view");
+    assert_fails(ctx, FIRN_ERR_SHAPE, firn_check_op(ctx, &view, cases + 2, 1), "\"wide\" case 0 view");
+    assert_fails(ctx, FIRN_ERR_SHAPE, firn_check_op(ctx, &view, &bytes, 1), "\"wide\" case 0 view");
+    firn_ctx_destroy(ctx);
+}
+
+static void the_checker_refuses_cases_without_elements(void **state)
+{
+    (void)state;
+    firn_ctx *ctx = test_ctx(NULL, 1, NULL);
+    static const firn_op_case cases[] = {
+        {.in = {{2, {3, 0}}}},
+        {.in = {{2, {0, 3}}}},
+        {.in = {{2, {FIRN_BATCH, 3}}}},
+        {.in = {{2, {INT64_MAX, 3}}}},
+        {.in = {{FIRN_MAX_RANK + 1, {1, 1, 1, 1, 1, 1}}}},
+        {.in = {{-1, {0}}}},
+        {.in = {{2, {3, 2}}}, .dtype = {(firn_dtype)9}},
+    };
+    static const firn_op_case unlinked = {.in = {{2, {3, 2}}, {2, {0, 2}}, {.rank = -1}}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        assert_fails(ctx, FIRN_ERR_ARGUMENT, firn_check_op(ctx, &firn__op_softmax, &cases[i], 1),
+                     "\"softmax\" case 0 input 0");
+        assert_fails(ctx, FIRN_ERR_ARGUMENT, firn_check_op(ctx, &firn__op_scale, &cases[i], 1), "\"scale\" case 0 input 0");
+    }
+    assert_fails(ctx, FIRN_ERR_ARGUMENT, firn_check_op(ctx, &firn__op_linear, &unlinked, 1), "\"linear\" case 0 input 1");
+    firn_ctx_destroy(ctx);
+}
+
+static firn_status no_shape(firn_op_build *b)
+{
+    *b->out = (firn_view){.dtype = FIRN_F32, .shape = {.rank = FIRN_MAX_RANK + 1}};
+    return FIRN_OK;
+}
+
+static void the_checker_refuses_an_output_that_has_no_shape(void **state)
+{
+    (void)state;
+    firn_ctx *ctx = test_ctx(NULL, 1, NULL);
+    static const firn_op op = {.name = "odd", .n_in = 1, .shape = no_shape, .forward = twofold_forward};
+    static const firn_op_case c = {.in = {{2, {2, 2}}}};
+    assert_fails(ctx, FIRN_ERR_SHAPE, firn_check_op(ctx, &op, &c, 1), "\"odd\" case 0 output shape");
+    firn_ctx_destroy(ctx);
+}
+
 static void the_checker_survives_every_failed_allocation(void **state)
 {
     (void)state;
@@ -187,6 +246,9 @@ int main(void)
         cmocka_unit_test(gradients_agree_with_differences_for_every_thread_count),
         cmocka_unit_test(the_checker_accepts_what_is_right_and_names_what_is_wrong),
         cmocka_unit_test(the_checker_refuses_what_is_no_operator),
+        cmocka_unit_test(the_checker_refuses_a_view_of_more_than_its_input),
+        cmocka_unit_test(the_checker_refuses_cases_without_elements),
+        cmocka_unit_test(the_checker_refuses_an_output_that_has_no_shape),
         cmocka_unit_test(the_checker_survives_every_failed_allocation),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

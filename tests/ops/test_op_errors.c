@@ -43,6 +43,7 @@ static void products_refuse_what_does_not_fit(void **state)
     SHAPE_RULE(firn_linear(in.image, in.w, NULL), "linear image [N, 3, 8, 8] w [4, 6]");
     SHAPE_RULE(firn_linear(in.rows, in.six, NULL), "linear rows six [6]");
     SHAPE_RULE(firn_linear(in.rows, in.w, in.six), "linear b row six");
+    SHAPE_RULE(firn_linear(in.rows, in.rows, NULL), "linear rows w without batch");
     SHAPE_RULE(firn_linear(in.rows, firn_reshape(in.w, FIRN_SHAPE(6, 4)), NULL), "features columns");
     DTYPE_RULE(firn_linear(in.bytes, in.w, NULL), "linear bytes F32 firn_scale");
 
