@@ -269,22 +269,32 @@ static void padding_meets_infinite_weights_alike_everywhere(void **state)
     }
 }
 
+static void compare_crews(firn_ctx *ctx, int threads, const problem *p)
+{
+    float *plain[results], *got[results];
+    run_problem((firn__crew){contexts[0], -1}, p, plain);
+    run_problem((firn__crew){ctx, -1}, p, got);
+    for (int i = 0; i < results; i++) assert_bits_equal(got[i], plain[i], p->floats[i]);
+    run_problem((firn__crew){ctx, threads - 1}, p, got); /* inside a region, on its last worker */
+    for (int i = 0; i < results; i++) assert_bits_equal(got[i], plain[i], p->floats[i]);
+    guarded_take_back();
+}
+
 static void passes_do_not_depend_on_threads(void **state)
 {
     (void)state;
     firn_ctx *by_threads[most_threads];
     for (int t = 0; t < most_threads; t++) by_threads[t] = test_ctx(NULL, t + 1, NULL);
-    for (int done = 0; done < 960;) {
+    for (int t = 1; t < 3; t++) { /* so few tiles that winograd.c shares out the output channels, panels of at most 32 */
+        problem p = {.v = {1, 16, 7, 7, 32 * t + 37, 3, 3, 7, 7, .stride = 1, .pad = 1, .dilation = 1, .groups = 1}};
+        fill_problem(&p);
+        compare_crews(by_threads[t], t + 1, &p);
+    }
+    for (int done = 0; done < 120;) {
         problem p;
         if (!random_problem(&p)) continue;
-        float *plain[results], *got[results];
-        run_problem((firn__crew){contexts[0], -1}, &p, plain);
         const int t = done++ % most_threads;
-        run_problem((firn__crew){by_threads[t], -1}, &p, got);
-        for (int i = 0; i < results; i++) assert_bits_equal(got[i], plain[i], p.floats[i]);
-        run_problem((firn__crew){by_threads[t], t}, &p, got); /* inside a region, on its last worker */
-        for (int i = 0; i < results; i++) assert_bits_equal(got[i], plain[i], p.floats[i]);
-        guarded_take_back();
+        compare_crews(by_threads[t], t + 1, &p);
     }
     for (int t = 0; t < most_threads; t++) firn_ctx_destroy(by_threads[t]);
 }
