@@ -47,7 +47,7 @@ static int select_by_rules(const char *selector, bool selected[NAMES])
         const bool minus = p < end && *p == '!';
         if (minus) p++;
         while (p < end && strchr(" \t\r\n", *p)) p++;
-        if (p == end) return 0;
+        if (p == end || *p == '!') return 0;
         if (first && minus)
             for (int i = 0; i < NAMES; i++) selected[i] = true;
         first = false;
