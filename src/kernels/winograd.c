@@ -21,7 +21,8 @@ enum {
     most = 1 << 20,        /* of a size, so that no product of sizes overflows */
     most_weights = 1 << 16 /* in * out: packed weights are four times as large as weights */
 };
-static const int64_t band_budget = 128 << 10; /* floats of a band's transforms: a part of L2 */
+/* Floats of a band's transforms: a part of L2. Each band of dw loads and stores all sums, so these are longer. */
+static const int64_t band_budget = 128 << 10, dw_band_budget = 160 << 10;
 
 /* A pass over the tiles of all images. */
 typedef struct winograd_pass {
@@ -60,13 +61,14 @@ static winograd_pass plan(firn__crew crew, const firn__conv_args *v, bool dw)
     winograd_pass p = {
         .crew = crew, .v = *v, .tiles_h = firn__ceil_div(v->oh, side), .tiles_w = firn__ceil_div(v->ow, side)};
     p.pitch = dw ? packed_columns(crew.ctx, v->o) : v->o; /* a tile of a product reads all its width */
-    const int64_t rows = (dw ? firn__ceil_div(v->n, firn__conv_chunks(v)) : v->n) * p.tiles_h;
-    p.rows = firn__min(rows, band_budget / (points * p.tiles_w * (v->c + p.pitch)));
-    if (p.rows < 1) p.rows = 1;
-    if (dw && rows > p.rows) /* equal bands, as many as fit best: each loads and stores all sums */
-        p.rows = firn__ceil_div(rows, (rows + p.rows / 2) / p.rows);
-    p.in_apart = apart(p.rows * p.tiles_w, v->c);
-    p.out_apart = apart(p.rows * p.tiles_w, p.pitch);
+    int64_t rows = (dw ? firn__ceil_div(v->n, firn__conv_chunks(v)) : v->n) * p.tiles_h;
+    int64_t fit = (dw ? dw_band_budget : band_budget) / (points * p.tiles_w * (v->c + p.pitch));
+    if (rows < 1) rows = 1;
+    if (fit < 1) fit = 1;
+    p.rows = firn__ceil_div(rows, firn__ceil_div(rows, fit));
+    const int64_t room = firn__min(rows, fit) * p.tiles_w; /* fewer images may make longer bands */
+    p.in_apart = apart(room, v->c);
+    p.out_apart = apart(room, p.pitch);
     p.pixel = firn__ceil_div(v->c > v->o ? v->c : v->o, lanes) * lanes;
     return p;
 }

@@ -299,6 +299,21 @@ static void passes_do_not_depend_on_threads(void **state)
     for (int t = 0; t < most_threads; t++) firn_ctx_destroy(by_threads[t]);
 }
 
+/* A plan's scratch is that of its whole batch, and the last batch is smaller. */
+static void fewer_images_need_no_more_scratch(void **state)
+{
+    (void)state;
+    for (int i = 0; i < set_count; i++)
+        for (int64_t size = 4; size < 29; size += 3) {
+            firn__conv_args v = {0, 64, size, size, 64, 3, 3, size, size, 1, 1, 1, 1};
+            for (size_t before = 0; v.n < 130; v.n++) {
+                const size_t bytes = firn__conv_scratch_bytes((firn__crew){contexts[i], -1}, &v, true, true);
+                assert_true(bytes >= before);
+                before = bytes;
+            }
+        }
+}
+
 static void a_slice_of_images_gives_the_bits_of_the_whole(void **state)
 {
     (void)state;
@@ -371,6 +386,7 @@ int main(void)
         cmocka_unit_test(winograd_is_nearly_as_exact_as_single_chains),
         cmocka_unit_test(padding_meets_infinite_weights_alike_everywhere),
         cmocka_unit_test(passes_do_not_depend_on_threads),
+        cmocka_unit_test(fewer_images_need_no_more_scratch),
         cmocka_unit_test(a_slice_of_images_gives_the_bits_of_the_whole),
         cmocka_unit_test(gradients_can_be_had_one_without_the_other),
         cmocka_unit_test(sizes_that_do_not_fit_are_zero),
