@@ -8,7 +8,7 @@
 #include "guarded.h"
 #include "support.h"
 
-enum { most_sets = 4, most_threads = 8, shapes = 2200, results = 4 };
+enum { most_sets = 4, most_threads = 8, shapes = TEST_SHAPES(2200), results = 4 };
 static firn_ctx *contexts[most_sets];
 static int set_count;
 static uint64_t seed = 30;

@@ -7,7 +7,7 @@
 #include "support.h"
 #include "table.h"
 
-enum { most_sets = 4, most_threads = 8, shapes = 2500 };
+enum { most_sets = 4, most_threads = 8, shapes = TEST_SHAPES(2500) };
 static firn_ctx *contexts[most_sets];
 static int set_count;
 static uint64_t seed = 20;

@@ -20,6 +20,10 @@
 #pragma GCC poison assert_float_equal assert_float_not_equal assert_double_equal assert_double_not_equal
 #endif
 
+/* How many random shapes a kernel is tried on. Sanitizers see in a few hundred what they can see at all, and take a hundred
+ * times as long for each. */
+#define TEST_SHAPES(count) (FIRN_TESTS_SANITIZED ? (count) / 8 : (count))
+
 /* ---- comparisons: |actual - expected| <= atol + rtol * |expected|; NaN is close to nothing, infinity to itself ---- */
 #define assert_close(actual, expected, rtol, atol)                                                                         \
     test_close((double)(actual), (double)(expected), (rtol), (atol), #actual, __FILE__, __LINE__)
