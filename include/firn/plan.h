@@ -109,7 +109,8 @@ FIRN_API uint64_t firn_plan_features_version(const firn_plan *plan);
 FIRN_API size_t firn_plan_features_pack(const firn_plan *plan, int row, void *dst);
 
 /* firn_plan_forward() with the part below the frontier replaced by features[row], packed by this plan under this
- * version. feeds: the inputs that the rest still needs (others may be left out). Same bits as firn_plan_forward().
+ * version; of rows whose features are NULL it is run. feeds: the inputs that the rest still needs (others may be left out
+ * if no features are NULL). Same bits as firn_plan_forward().
  * Errors  as firn_plan_forward(); FIRN_ERR_STATE: nothing to cache, or not made with options.features */
 FIRN_API FIRN_MUST_USE firn_status firn_plan_forward_features(firn_plan *plan, const void *const *features,
                                                               const firn_feed *feeds, size_t n_feeds, int rows);

@@ -28,7 +28,7 @@ typedef struct firn_progress {
     float val_loss, val_accuracy;
     double seconds, samples_per_second; /* of the epoch so far */
     bool epoch_end;
-    bool cached;             /* this step ran from cached features */
+    bool cached;             /* this step ran from cached features, of all its samples or of some */
 } firn_progress;
 typedef int (*firn_progress_fn)(const firn_progress *p, void *user); /* nonzero stops */
 /* A ready one: bar with ETA on a terminal, a line an epoch elsewhere. file: a FILE *. C cannot ask whether a stream is a
@@ -51,7 +51,8 @@ typedef struct firn_trainer_options {
     firn_optim optim;        /* zero: SGD, lr 0.01 */
     firn_schedule schedule;  /* zero: constant. Counts the trainer's steps; COSINE and ONE_CYCLE with total zero: those of
                               * each fit */
-    size_t cache_bytes;      /* budget of the feature cache; zero: 1 GiB; SIZE_MAX: no limit */
+    size_t cache_bytes;      /* budget of the feature cache, which serves the samples that fit; zero: 1 GiB; SIZE_MAX: no
+                              * limit */
     bool no_cache;
     bool augmented;          /* inputs differ between epochs, so no cache */
     bool layer_by_layer;     /* as in firn_plan_options */
@@ -83,6 +84,7 @@ FIRN_API FIRN_MUST_USE firn_status firn_trainer_cost(const firn_trainer *t, firn
 typedef struct firn_cache_stats {
     size_t bytes;            /* held now, for training and validation data */
     size_t samples;          /* held now */
+    size_t wanted;           /* of the last fit's data. If the budget holds fewer, the others are computed each time */
     uint64_t served;         /* samples that ran from it so far */
     uint64_t flops_saved;    /* forward FLOPs below the frontier that were not run */
     const char *why_unused;  /* NULL: in use; valid until the next call on t */

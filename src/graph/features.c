@@ -93,7 +93,7 @@ static void unpack_row(void *arg, int64_t row, int worker)
     (void)worker;
     const unpacking *u = arg;
     const unsigned char *at = u->features[row];
-    for (int i = 0; i < u->plan->layout.n_slots; i++) {
+    for (int i = 0; at != NULL && i < u->plan->layout.n_slots; i++) {
         const firn__slot *s = &u->plan->layout.slots[i];
         if (s->frontier) at += firn__vector_unpack(u->plan->ctx, (int64_t)(s->row_bytes / sizeof(float)), at, frontier_row(u->plan, i, (int)row));
     }

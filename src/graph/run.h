@@ -46,11 +46,12 @@ void firn__plan_bind_rows(firn_plan *plan, int rows);
 void *firn__slot_data(const firn_plan *plan, int slot);
 
 /* Runs the items on the rows that are bound, and copies outputs to where users read them; first: the first of these rows
- * in the batch. tail: only those above the frontier. */
-void firn__run_forward(firn_plan *plan, int first, bool tail);
+ * in the batch. features: NULL, or by row what firn__features_unpack() has put there; below the frontier only rows
+ * without run. */
+void firn__run_forward(firn_plan *plan, int first, const void *const *features);
 void firn__run_backward(firn_plan *plan);
 
-/* Puts packed features, one a row, where the frontier's values lie. */
+/* Puts packed features, by row, where the frontier's values lie. NULL: those will be computed. */
 void firn__features_unpack(firn_plan *plan, const void *const *features);
 size_t firn__layout_features_bound(const firn__layout *l); /* bytes a sample at most; 0: no frontier */
 firn_cost firn__layout_cost(const firn__layout *l);

@@ -102,15 +102,13 @@ static firn_status check_values(const firn_plan *plan, bool tail)
 
 /* ---- forward ---- */
 
-/* features: NULL, or one packed sample a row, which then stands for all below the frontier. */
+/* features: NULL, or by row a packed sample that stands for all below the frontier, or NULL. */
 static firn_status forward_rows(firn_plan *plan, const char *what, const void *const *features, const firn_feed *feeds, size_t n_feeds, int rows)
 {
-    const bool tail = features != NULL;
+    bool tail = features != NULL;
     if (rows < 1 || rows > plan->options.batch)
         return firn__fail(plan->ctx, FIRN_ERR_ARGUMENT, "%s: rows must be 1 to %d (the plan's batch), not %d", what, plan->options.batch, rows);
-    for (int i = 0; tail && i < rows; i++)
-        if (features[i] == NULL)
-            return firn__fail(plan->ctx, FIRN_ERR_ARGUMENT, "%s: the features of row %d are NULL", what, i);
+    for (int i = 0; i < rows; i++) tail = tail && features[i] != NULL;
     firn_status st = firn__plan_refresh(plan);
     if (st == FIRN_OK) st = check_feeds(plan, what, feeds, n_feeds, tail);
     if (st != FIRN_OK) return st;
@@ -126,8 +124,8 @@ static firn_status forward_rows(firn_plan *plan, const char *what, const void *c
             plan->rows = 0;
             return st;
         }
-        if (tail) firn__features_unpack(plan, features);
-        firn__run_forward(plan, first, tail);
+        if (features != NULL) firn__features_unpack(plan, features);
+        firn__run_forward(plan, first, features);
     }
     if (plan->options.mode != FIRN_TRAIN) return FIRN_OK;
     plan->step++;

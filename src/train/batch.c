@@ -100,36 +100,38 @@ static firn_status feed_input(firn__runner *r, firn_ctx *ctx, const firn__batch 
     return FIRN_OK;
 }
 
-static bool find_features(const firn__cache *cache, const firn__batch *b, const void **features)
+/* How many rows have features. */
+static int find_features(const firn__cache *cache, const firn__batch *b, const void **features)
 {
-    for (int i = 0; i < b->rows; i++)
-        if ((features[i] = firn__cache_get(cache, firn__batch_sample(b, i))) == NULL) return false;
-    return true;
+    int found = 0;
+    for (int i = 0; i < b->rows; i++) {
+        features[i] = firn__cache_get(cache, firn__batch_sample(b, i));
+        found += features[i] != NULL;
+    }
+    return found;
 }
 
 firn_status firn__runner_forward(firn__runner *r, firn_ctx *ctx, firn__cache *cache, const firn__batch *b, bool *cached)
 {
-    const bool served = cache != NULL && firn__cache_valid(cache, r->plan) && find_features(cache, b, r->features);
-    const bool adjoin = rows_adjoin(b);
-    if (cached != NULL) *cached = served;
+    const int served = cache != NULL && firn__cache_valid(cache, r->plan) ? find_features(cache, b, r->features) : 0;
+    const bool all = served == b->rows, adjoin = rows_adjoin(b);
+    if (cached != NULL) *cached = served > 0;
     firn_status st = FIRN_OK;
     const firn_tensor *input;
     r->n_feeds = 0;
     for (size_t i = 0; st == FIRN_OK; i++) {
-        input = served ? firn_plan_features_input(r->plan, i) : firn_plan_input(r->plan, i);
+        input = all ? firn_plan_features_input(r->plan, i) : firn_plan_input(r->plan, i);
         if (input == NULL) break;
         st = feed_input(r, ctx, b, adjoin, input);
     }
     if (st != FIRN_OK) return st;
-    if (served)
+    if (served > 0)
         st = firn_plan_forward_features(r->plan, r->features, r->feeds, r->n_feeds, b->rows);
     else
         st = firn_plan_forward(r->plan, r->feeds, r->n_feeds, b->rows);
     if (st != FIRN_OK || cache == NULL) return st;
-    if (served)
-        firn__cache_count(cache, r->plan, b->rows);
-    else
-        firn__cache_fill(cache, r->plan, b);
+    if (served > 0) firn__cache_count(cache, r->plan, served);
+    if (!all) firn__cache_fill(cache, r->plan, b);
     return FIRN_OK;
 }
 

@@ -23,7 +23,7 @@ void firn__cache_clear(firn__cache *c)
     }
     if (c->features != NULL) firn_realloc(c->ctx, c->features, table_bytes(c), 0);
     c->features = NULL;
-    c->bytes = c->used = c->filled = 0;
+    c->bytes = c->filled = 0;
 }
 
 static void turn_off(firn__cache *c, const char *why)
@@ -76,15 +76,17 @@ bool firn__cache_valid(firn__cache *c, const firn_plan *plan)
 
 const void *firn__cache_get(const firn__cache *c, size_t sample) { return c->features[sample]; }
 
-static void over_budget(firn__cache *c, double need)
+/* There is no room: for the rest of the samples, or, so that there is nothing to serve, for a single one. */
+static void end_of_budget(firn__cache *c, size_t need)
 {
     char why[sizeof c->why];
-    snprintf(why, sizeof why, "the features of %zu samples take about %.4g MB, more than the %.4g MB of the budget",
-             c->count, need / 1e6, (double)budget_of(c) / 1e6);
+    if (c->filled > 0) return;
+    snprintf(why, sizeof why, "the features of a single sample take %.4g MB at most, more than the %.4g MB of the budget",
+             (double)need / 1e6, (double)budget_of(c) / 1e6);
     turn_off(c, why);
 }
 
-/* Room for `bound` bytes at the end of the newest chunk; NULL: the cache has been turned off. */
+/* Room for `bound` bytes at the end of the newest chunk; NULL: there is none. */
 static unsigned char *make_room(firn__cache *c, size_t bound)
 {
     firn__cache_chunk *last = c->chunks;
@@ -94,7 +96,7 @@ static unsigned char *make_room(firn__cache *c, size_t bound)
     if (bytes < bound + header) bytes = bound + header;
     if (bytes > left) bytes = left;
     if (bytes < bound + header) {
-        over_budget(c, (double)c->bytes + (double)missing * (double)bound);
+        end_of_budget(c, table_bytes(c) + header + bound);
         return NULL;
     }
     firn__cache_chunk *chunk = firn_realloc(c->ctx, NULL, 0, bytes);
@@ -108,11 +110,11 @@ static unsigned char *make_room(firn__cache *c, size_t bound)
     return (unsigned char *)chunk + header;
 }
 
-static bool make_table(firn__cache *c)
+static bool make_table(firn__cache *c, size_t bound)
 {
     if (c->features != NULL) return true;
     if (table_bytes(c) > budget_left(c)) {
-        over_budget(c, (double)table_bytes(c));
+        end_of_budget(c, table_bytes(c) + bound);
         return false;
     }
     c->features = firn_realloc(c->ctx, NULL, 0, table_bytes(c));
@@ -132,7 +134,7 @@ void firn__cache_fill(firn__cache *c, const firn_plan *plan, const firn__batch *
     const char *why = NULL;
     const size_t bound = firn_plan_features_bound(plan, &why);
     if (bound == 0) turn_off(c, why ? why : "there are no frozen features");
-    if (bound == 0 || !make_table(c)) return;
+    if (bound == 0 || !make_table(c, bound)) return;
     for (int row = 0; row < b->rows; row++) {
         const size_t sample = firn__batch_sample(b, row);
         if (c->features[sample] != NULL) continue;
@@ -142,12 +144,8 @@ void firn__cache_fill(firn__cache *c, const firn_plan *plan, const firn__batch *
         if (used == 0) return; /* not packed under this mask */
         c->features[sample] = room;
         c->chunks->used += used;
-        c->used += used;
         c->filled++;
     }
-    /* What is there tells what all will take; better to stop now than after the last page of the budget. */
-    const double need = (double)table_bytes(c) + (double)c->used / (double)c->filled * (double)c->count;
-    if (need > (double)budget_of(c)) over_budget(c, need);
 }
 
 void firn__cache_count(firn__cache *c, const firn_plan *plan, int rows)

@@ -1,5 +1,6 @@
-/* feature_cache.h: packed features at the frontier of a plan, by sample of a data set (FREEZE F14). Whatever goes wrong
- * here (no memory, over budget) empties the cache and turns it off, with a reason, until the frozen part changes. */
+/* feature_cache.h: packed features at the frontier of a plan, by sample of a data set (FREEZE F14). What the
+ * budget does not hold is computed each time. No memory, or no room for a single sample, empties the cache and turns it
+ * off, with a reason, until the frozen part changes. */
 #ifndef FIRN_TRAIN_FEATURE_CACHE_H
 #define FIRN_TRAIN_FEATURE_CACHE_H
 #include "batch.h"
@@ -16,7 +17,7 @@ struct firn__cache {
     bool off;                  /* since this version */
     const void **features;     /* by sample; NULL: not yet */
     firn__cache_chunk *chunks; /* the newest first */
-    size_t bytes, used, filled;
+    size_t bytes, filled;
     uint64_t served, flops_saved, flops_a_sample;
     char why[192]; /* of off */
 };

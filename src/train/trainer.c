@@ -141,6 +141,7 @@ firn_cache_stats firn_trainer_cache(const firn_trainer *t)
     const firn__cache *a = &t->train_cache, *b = &t->eval_cache;
     return (firn_cache_stats){.bytes = a->bytes + b->bytes,
                               .samples = a->filled + b->filled,
+                              .wanted = a->count + b->count,
                               .served = a->served + b->served,
                               .flops_saved = a->flops_saved + b->flops_saved,
                               .why_unused = why_unused(t)};
@@ -166,8 +167,8 @@ static void report_cache(const firn_trainer *t, FILE *out)
     else
         fprintf(out, "feature cache: at most %zu bytes a sample; budget %.4g MB\n", bound, budget / 1e6);
     if (s.served > 0 || s.samples > 0)
-        fprintf(out, "feature cache: holds %zu samples in %.4g MB; served %llu samples, %.2f GFLOP not run\n", s.samples,
-                (double)s.bytes / 1e6, (unsigned long long)s.served, (double)s.flops_saved / 1e9);
+        fprintf(out, "feature cache: holds %zu of %zu samples in %.4g MB; served %llu samples, %.2f GFLOP not run\n",
+                s.samples, s.wanted, (double)s.bytes / 1e6, (unsigned long long)s.served, (double)s.flops_saved / 1e9);
 }
 
 firn_status firn_trainer_report(const firn_trainer *t, FILE *out)

@@ -59,13 +59,14 @@ static firn_status fit(random_graph *g, firn_trainer_options how)
 static void check_graph(uint64_t seed)
 {
     static const firn_trainer_options ways[] = {
-        {.no_cache = true, .layer_by_layer = true}, {0}, {.layer_by_layer = true}, {0}};
+        {.no_cache = true, .layer_by_layer = true}, {0}, {.layer_by_layer = true}, {0},
+        {.cache_bytes = 4000}, {.layer_by_layer = true, .cache_bytes = 8000}};
     static random_graph first, other;
     firn_status expected = FIRN_OK;
     current_seed = seed;
     for (size_t w = 0; w < sizeof ways / sizeof *ways; w++) {
         random_graph *g = w == 0 ? &first : &other;
-        random_graph_open(g, seed, w == 3 ? 2 : 1, NULL);
+        random_graph_open(g, seed, w > 2 ? 2 : 1, NULL);
         current = g;
         freeze_some(g, seed);
         const firn_status st = fit(g, ways[w]);
