@@ -5,7 +5,7 @@
 #include "vector.h"
 
 /* Blocks: the rows of a panel of B that are multiplied at a time, and what they are multiplied with for a tile, fit L1. */
-enum { block_k = 256, block_rows = 256 };
+enum { block_k = 256, block_rows = 256, rows_ahead = 16 };
 _Static_assert(block_k * 64 + block_rows * block_rows <= (int)(FIRN__WORKSPACE_BYTES / sizeof(float)),
                "a panel of B and the transpose of C");
 static const double serial_flops = 4e5; /* less is not worth waking a thread */
@@ -80,12 +80,14 @@ static void gemm_block(const gemm_job *job, const gemm_range *r, int64_t row, in
         t.column = j;
         view_b(job, &t, j, width, k0, buffer);
         if (count == 1) t.pack = NULL; /* read once */
+        t.ahead = t.pack != NULL ? width : rows_ahead * t.ldb; /* the next panel, or the next rows of this one */
         for (int64_t i = 0; i < count; i++) {
             const int64_t first = rows * i / count, height = rows * (i + 1) / count - first;
             t.a = a + first * t.a_row;
             t.c = g->c + (row + first) * g->ldc + j;
             set->of_rows[height - 1](&t);
             if (t.pack != NULL) t.b = t.pack, t.ldb = width, t.pack = NULL;
+            t.ahead = 0; /* it is in the cache now */
         }
     }
 }

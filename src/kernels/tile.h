@@ -14,13 +14,15 @@ typedef struct firn__tile {
     int64_t segments, taps, k;
     const float *b;
     int64_t ldb, b_panel;
+    int64_t ahead;                       /* how far ahead, in floats, b is fetched into the second-level cache; zero: not */
     float *c;
     int64_t ldc;
     int64_t columns;                     /* stored; at most the width of the tile. b has the full width */
     bool resume;                         /* the chains go on from what c holds */
     const firn__epilogue_args *epilogue; /* NULL: none */
     int64_t column;                      /* of the epilogue's arrays, for the tile's first column */
-    float *pack;                         /* NULL, or the panel that b's rows are copied to; tiles no wider than one */
+    float *pack;                         /* NULL, or the panel that b's rows are copied to while they are fetched ahead;
+                                          * tiles no wider than one */
 } firn__tile;
 typedef void firn__tile_fn(const firn__tile *t);
 

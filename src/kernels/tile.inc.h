@@ -55,7 +55,7 @@ INLINE const float *ISA(unrelated)(const float *p)
 INLINE TARGET void ISA(tile_multiply)(const firn__tile *t, ISA(accumulators) acc, const int rows, const int vectors)
 {
     const int panels = (vectors + PANEL_VECTORS - 1) / PANEL_VECTORS, thirds = (rows + 2) / 3;
-    const int64_t a_row = t->a_row, a_k = t->a_k, ldb = t->ldb;
+    const int64_t a_row = t->a_row, a_k = t->a_k, ldb = t->ldb, ahead = t->ahead;
     const float *b[MOST_VECTORS];
     float *pack = t->pack;
     EACH(q, panels) b[q] = t->b + q * t->b_panel;
@@ -66,10 +66,13 @@ INLINE TARGET void ISA(tile_multiply)(const firn__tile *t, ISA(accumulators) acc
             for (int64_t p = t->k; p > 0; p--) {
                 VEC bv[MOST_VECTORS];
                 EACH(j, vectors) bv[j] = LOAD(b[j / PANEL_VECTORS] + j % PANEL_VECTORS * LANES);
-                if (vectors <= PANEL_VECTORS && pack != NULL) {
-                    EACH(j, vectors) STORE(pack + j * LANES, bv[j]);
-                    EACH(j, (vectors * LANES + 15) / 16) PREFETCH_L2(b[0] + vectors * LANES + j * 16); /* the next panel */
-                    pack += vectors * LANES;
+                if (ahead != 0) {
+                    EACH(j, (vectors * LANES + 15) / 16)
+                        PREFETCH_L2(b[j * 16 / LANES / PANEL_VECTORS] + ahead + j * 16 % (PANEL_VECTORS * LANES));
+                    if (vectors <= PANEL_VECTORS && pack != NULL) {
+                        EACH(j, vectors) STORE(pack + j * LANES, bv[j]);
+                        pack += vectors * LANES;
+                    }
                 }
                 EACH(i, rows) {
                     const VEC av = SPREAD(a[i / 3] + i % 3 * a_row);
