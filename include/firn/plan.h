@@ -24,7 +24,7 @@ typedef struct firn_plan_options {
  *   root    F32 and the result of an operator, not an input or a parameter; a scalar in FIRN_TRAIN
  * Errors    FIRN_ERR_ARGUMENT: NULL (root: firn_message() is what building the graph has left), the options, root or watch
  *           is not an operator's result; FIRN_ERR_DTYPE: root or watch is not F32; FIRN_ERR_SHAPE: too large, no scalar, or
- *           an operator refuses the batch (batch statistics of 1 row); FIRN_ERR_STATE: an operator that has no gradient
+ *           an operator refuses the batch; FIRN_ERR_STATE: an operator that has no gradient
  *           lies above what trains, or refuses the mask (of running mean and variance one is frozen); FIRN_ERR_MEMORY.
  *           A mask that leaves nothing to train is no error here, only in firn_plan_backward().
  * Owner     the caller; firn_plan_destroy(). The plan re-plans by itself when the mask has changed. */

@@ -51,9 +51,6 @@ static firn_status batch_norm_shape(firn_op_build *b)
         return firn_op_fail(b, FIRN_ERR_STATE, "running mean and variance must be both frozen or both unfrozen");
     const firn_shape x = b->in[X].shape;
     if (x.dim[0] == FIRN_BATCH) return FIRN_OK;
-    if (b->training && frozen == 0 && rows_of(x) < 2)
-        return firn_op_fail(b, FIRN_ERR_SHAPE,
-                            "batch statistics need at least 2 values a channel: freeze the running ones");
     const int64_t channels = channels_of(x);
     st = firn__op_reserve(b, &b->saved_bytes, 2, channels, sizeof(float)); /* mean, 1/sqrt(var + eps) */
     if (st == FIRN_OK) st = firn__op_reserve(b, &b->scratch_bytes, 3, channels, sizeof(float));

@@ -99,8 +99,12 @@ firn_tensor *firn_flatten(firn_tensor *x, int axis)
     if (axis < 1 || axis >= s.rank) {
         firn_ctx *ctx = firn_model_ctx(firn_tensor_model(x));
         ctx->unbuilt = true;
-        firn_fail(ctx, FIRN_ERR_ARGUMENT, "flatten of \"%s\": axis is %d and must be in 1..%d, the last dimension's",
-                  firn_tensor_name(x), axis, s.rank - 1);
+        if (s.rank < 2)
+            firn_fail(ctx, FIRN_ERR_ARGUMENT, "flatten of \"%s\": there is no dimension but the batch",
+                      firn_tensor_name(x));
+        else
+            firn_fail(ctx, FIRN_ERR_ARGUMENT, "flatten of \"%s\": axis is %d and must be in 1..%d, the last dimension's",
+                      firn_tensor_name(x), axis, s.rank - 1);
         return NULL;
     }
     for (int i = axis + 1; i < s.rank; i++) s.dim[axis] *= s.dim[i]; /* what a tensor has can be counted */

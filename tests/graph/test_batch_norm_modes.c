@@ -107,6 +107,30 @@ static void one_value_a_channel_has_no_batch_statistics(void **state)
     firn_plan_destroy(plan);
 }
 
+/* A plan for one sample at a time: its costs can be told and compared, also those with nothing frozen. */
+static void a_batch_of_one_trains_with_frozen_statistics(void **state)
+{
+    rig *r = *state;
+    firn_tensor *flat = firn_input(r->m, "flat", FIRN_F32, FIRN_SHAPE(FIRN_BATCH, 4));
+    firn_tensor *wanted = firn_input(r->m, "wanted", FIRN_F32, FIRN_SHAPE(FIRN_BATCH, 4));
+    firn_tensor *loss = firn_mse(firn_nn_batch_norm(flat, "bn1d", NULL), wanted);
+    const firn_feed feeds[] = {{"flat", r->x}, {"wanted", r->target}};
+    firn_plan *plan;
+    firn_cost now, unfrozen;
+    FILE *out = tmpfile();
+    assert_non_null(out);
+    assert_ok(r->ctx, firn_freeze(r->m, "bn1d.running_*", NULL));
+    assert_ok(r->ctx, firn_plan_create(&plan, loss, &(firn_plan_options){.mode = FIRN_TRAIN, .batch = 1}));
+    assert_ok(r->ctx, firn_plan_cost(plan, &now, &unfrozen));
+    assert_ok(r->ctx, firn_plan_report(plan, out));
+    assert_ok(r->ctx, firn_plan_forward(plan, feeds, 2, 1));
+    assert_ok(r->ctx, firn_plan_backward(plan));
+    assert_ok(r->ctx, firn_unfreeze(r->m, "bn1d.running_*", NULL));
+    assert_fails(r->ctx, FIRN_ERR_ARGUMENT, firn_plan_forward(plan, feeds, 2, 1), "batch_norm 2 values freeze");
+    firn_plan_destroy(plan);
+    fclose(out);
+}
+
 /* Sums over columns are only for the gradients of weight and bias. */
 static void frozen_statistics_need_no_scratch_forward(void **state)
 {
@@ -173,6 +197,7 @@ int main(void)
         TEST(frozen_statistics_train_as_they_evaluate_at_any_batch),
         TEST(freezing_weight_and_bias_alone_goes_on_tracking),
         TEST(one_value_a_channel_has_no_batch_statistics),
+        TEST(a_batch_of_one_trains_with_frozen_statistics),
         TEST(frozen_statistics_need_no_scratch_forward),
         TEST(a_scale_that_is_computed_is_there_when_its_norm_runs),
         TEST(statistics_are_frozen_both_or_neither),

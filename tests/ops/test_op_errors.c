@@ -154,6 +154,8 @@ static void elementwise_operators_refuse_what_does_not_fit(void **state)
     ARGUMENT_RULE(firn_reshape(in.rows, (firn_shape){.rank = -2}), "reshape dimensions");
     ARGUMENT_RULE(firn_flatten(in.image, 0), "flatten image axis 0 1..3");
     ARGUMENT_RULE(firn_flatten(in.image, 4), "flatten image axis 4");
+    firn_tensor *one = firn_input(firn_tensor_model(in.image), "one", FIRN_F32, FIRN_SHAPE(FIRN_BATCH));
+    ARGUMENT_RULE(firn_flatten(one, 1), "flatten one batch");
     firn_ctx_destroy(in.ctx);
 }
 
