@@ -47,79 +47,17 @@ static void prepare_with_epilogue(firn_plan *plan, int i)
 /* Is there nothing to run: a view, or the work of another item's epilogue? */
 static bool is_silent(const firn__item *item) { return item->leader >= 0 || (item->op->traits & FIRN_OP_VIEW); }
 
-/* Rows of a batch that go through an item at once. */
-typedef struct rows_run {
-    int64_t first, count;
-    unsigned char *local; /* where the values of a region lie; NULL outside of one */
-    void *scratch;
-    int worker;
-} rows_run;
-
-static void *data_of_rows(const firn_plan *plan, int slot, const rows_run *rows)
+static bool runs(const firn__item *item, firn__part part)
 {
-    const firn__layout *l = &plan->layout;
-    const firn__slot *base = &l->slots[l->slots[slot].base];
-    if (base->value >= 0 && l->buffers[base->value].region >= 0) return rows->local + l->buffers[base->value].offset;
-    unsigned char *whole = firn__slot_data(plan, slot);
-    return whole != NULL ? whole + (size_t)rows->first * l->slots[slot].row_bytes : NULL;
+    return !is_silent(item) && (part == FIRN__ALL || (part == FIRN__BELOW ? item->below : item->tail));
 }
 
-static firn_view view_of_rows(const firn_plan *plan, int slot, const rows_run *rows)
-{
-    if (slot < 0) return (firn_view){.shape = {.rank = -1}};
-    const firn__slot *s = &plan->layout.slots[slot];
-    firn_view v = {data_of_rows(plan, slot, rows), s->tensor->dtype, s->shape};
-    if (s->row_bytes > 0) v.shape.dim[0] = rows->count;
-    return v;
-}
-
-/* The slot that an item with its epilogue writes. */
-static int written_slot(const firn__layout *l, const firn__item *item)
-{
-    return l->items[item->relu >= 0 ? item->relu : item->affine >= 0 ? item->affine : (int)(item - l->items)].out;
-}
-
-static void run_rows(const firn_plan *plan, int i, const rows_run *rows)
+static void run_item(firn_plan *plan, int i)
 {
     const firn__item *item = &plan->layout.items[i];
-    firn_view in[FIRN_OP_MAX_IN];
-    for (int k = 0; k < item->op->n_in; k++) in[k] = view_of_rows(plan, item->in[k], rows);
-    const firn_view out = view_of_rows(plan, written_slot(&plan->layout, item), rows);
-    firn_op_run r = item_run(plan, i);
-    r.in = in;
-    r.out = &out;
-    r.scratch = rows->scratch;
-    r.worker = rows->worker;
-    item->op->forward(&r);
-}
-
-/* ---- rows with features and rows without: of the latter, what is below the frontier runs ---- */
-
-static bool is_given(const void *const *features, int64_t row) { return features != NULL && features[row] != NULL; }
-
-/* Behind the last row that is like the first. */
-static int64_t alike_until(const void *const *features, int64_t first, int64_t end)
-{
-    int64_t row = first + 1;
-    while (row < end && is_given(features, row) == is_given(features, first)) row++;
-    return row;
-}
-
-static bool all_given(const firn_plan *plan, const void *const *features)
-{
-    return is_given(features, 0) && alike_until(features, 0, plan->rows) == plan->rows;
-}
-
-static void run_item(firn_plan *plan, int i, const void *const *features)
-{
-    const firn__item *item = &plan->layout.items[i];
-    if (is_silent(item) || (!item->tail && all_given(plan, features))) return;
     prepare_with_epilogue(plan, i);
-    rows_run rows = {.scratch = plan->bound[i].scratch, .worker = -1};
-    for (; rows.first < plan->rows; rows.first += rows.count) {
-        rows.count = (item->tail ? plan->rows : alike_until(features, rows.first, plan->rows)) - rows.first;
-        if (item->tail || !is_given(features, rows.first)) run_rows(plan, i, &rows);
-    }
+    const firn_op_run r = item_run(plan, i);
+    item->op->forward(&r);
     for (int k = 0; k < item->op->n_in; k++) { /* running statistics move while their operator trains */
         firn_tensor *t = item->node->in[k];
         if (t != NULL && t->kind == FIRN__STATE && item->training && !t->frozen) firn__tensor_changed(t);
@@ -131,40 +69,66 @@ static void run_item(firn_plan *plan, int i, const void *const *features)
 typedef struct slices {
     firn_plan *plan;
     const firn__region *region;
-    const void *const *features;
+    firn__part part;
     bool shared; /* one slice at a time, all threads on it */
 } slices;
+
+static void *slice_data(const slices *s, int slot, unsigned char *local, int64_t first)
+{
+    const firn__layout *l = &s->plan->layout;
+    const firn__slot *base = &l->slots[l->slots[slot].base];
+    if (base->value >= 0 && l->buffers[base->value].region >= 0) return local + l->buffers[base->value].offset;
+    unsigned char *whole = firn__slot_data(s->plan, slot);
+    return whole != NULL ? whole + (size_t)first * l->slots[slot].row_bytes : NULL;
+}
+
+static firn_view slice_view(const slices *s, int slot, unsigned char *local, int64_t first, int64_t rows)
+{
+    if (slot < 0) return (firn_view){.shape = {.rank = -1}};
+    const firn__slot *t = &s->plan->layout.slots[slot];
+    firn_view v = {slice_data(s, slot, local, first), t->tensor->dtype, t->shape};
+    if (t->row_bytes > 0) v.shape.dim[0] = rows;
+    return v;
+}
+
+/* The slot that an item with its epilogue writes. */
+static int written_slot(const firn__layout *l, const firn__item *item)
+{
+    return l->items[item->relu >= 0 ? item->relu : item->affine >= 0 ? item->affine : (int)(item - l->items)].out;
+}
 
 static void run_slice(void *arg, int64_t part, int worker)
 {
     const slices *s = arg;
     const firn__layout *l = &s->plan->layout;
     const firn__region *region = s->region;
-    rows_run rows = {.first = part * region->slice, .worker = s->shared ? -1 : worker};
-    const int64_t next = rows.first + region->slice, end = next < s->plan->rows ? next : s->plan->rows;
-    if (region->buffer >= 0) {
-        rows.local = (unsigned char *)s->plan->arena.data + l->buffers[region->buffer].offset + (size_t)worker * region->worker_bytes;
-        rows.scratch = rows.local + region->worker_bytes - region->scratch_bytes;
-    }
-    for (; rows.first < end; rows.first += rows.count) {
-        const bool tail = is_given(s->features, rows.first);
-        rows.count = alike_until(s->features, rows.first, end) - rows.first;
-        for (int i = region->first; i <= region->last; i++)
-            if (!is_silent(&l->items[i]) && (!tail || l->items[i].tail)) run_rows(s->plan, i, &rows);
+    const int64_t first = part * region->slice, left = s->plan->rows - first, rows = left < region->slice ? left : region->slice;
+    unsigned char *local = region->buffer < 0 ? NULL
+                                              : (unsigned char *)s->plan->arena.data + l->buffers[region->buffer].offset +
+                                                    (size_t)worker * region->worker_bytes;
+    for (int i = region->first; i <= region->last; i++) {
+        const firn__item *item = &l->items[i];
+        if (!runs(item, s->part)) continue;
+        firn_view in[FIRN_OP_MAX_IN];
+        for (int k = 0; k < item->op->n_in; k++) in[k] = slice_view(s, item->in[k], local, first, rows);
+        const firn_view out = slice_view(s, written_slot(l, item), local, first, rows);
+        firn_op_run r = item_run(s->plan, i);
+        r.in = in;
+        r.out = &out;
+        r.scratch = local != NULL ? local + region->worker_bytes - region->scratch_bytes : NULL;
+        r.worker = s->shared ? -1 : worker;
+        item->op->forward(&r);
     }
 }
 
-static void run_region(firn_plan *plan, const firn__region *region, const void *const *features)
+static void run_region(firn_plan *plan, const firn__region *region, firn__part part)
 {
-    const bool tail = all_given(plan, features);
-    for (int i = region->first; i <= region->last; i++) {
-        const firn__item *item = &plan->layout.items[i];
-        if (!is_silent(item) && (!tail || item->tail)) prepare_with_epilogue(plan, i);
-    }
+    for (int i = region->first; i <= region->last; i++)
+        if (runs(&plan->layout.items[i], part)) prepare_with_epilogue(plan, i);
     const int parts = (plan->rows - 1) / region->slice + 1;
-    slices s = {.plan = plan, .region = region, .features = features, .shared = parts < firn_ctx_threads(plan->ctx)};
+    slices s = {.plan = plan, .region = region, .part = part, .shared = parts < firn_ctx_threads(plan->ctx)};
     if (s.shared) {
-        for (int part = 0; part < parts; part++) run_slice(&s, part, 0);
+        for (int i = 0; i < parts; i++) run_slice(&s, i, 0);
     } else {
         firn__parallel((firn__crew){plan->ctx, -1}, parts, run_slice, &s);
     }
@@ -173,7 +137,7 @@ static void run_region(firn_plan *plan, const firn__region *region, const void *
 /* ---- the passes ---- */
 
 /* A user reads N, C, H, W, and all rows whatever passes they came in. */
-static void copy_outputs(firn_plan *plan, int first)
+void firn__copy_outputs(firn_plan *plan, int first)
 {
     const firn__layout *l = &plan->layout;
     for (int i = 0; i < l->n_slots; i++) {
@@ -193,20 +157,19 @@ static void copy_outputs(firn_plan *plan, int first)
     }
 }
 
-void firn__run_forward(firn_plan *plan, int first, const void *const *features)
+void firn__run_forward(firn_plan *plan, firn__part part)
 {
     const firn__layout *l = &plan->layout;
     for (int i = 0; i < l->n_items;) {
         const firn__item *item = &l->items[i];
         if (item->region >= 0) {
-            run_region(plan, &l->regions[item->region], features);
+            run_region(plan, &l->regions[item->region], part);
             i = l->regions[item->region].last + 1;
         } else {
-            run_item(plan, i, features);
+            if (runs(item, part)) run_item(plan, i);
             i++;
         }
     }
-    copy_outputs(plan, first);
 }
 
 static void add_contribution(firn_plan *plan, int slot, const firn_view *from)

@@ -99,8 +99,40 @@ static void unpack_row(void *arg, int64_t row, int worker)
     }
 }
 
-void firn__features_unpack(firn_plan *plan, const void *const *features)
+static void move_row(const firn_plan *plan, int slot, int from, int to)
+{
+    const size_t bytes = plan->layout.slots[slot].row_bytes;
+    unsigned char *data = firn__slot_data(plan, slot);
+    if (from != to) memcpy(data + (size_t)to * bytes, data + (size_t)from * bytes, bytes);
+}
+
+/* The inputs' rows without features come first, the frontier's go back to where they belong. */
+static void run_rows_without(firn_plan *plan, const void *const *features)
+{
+    const firn__slot *slots = plan->layout.slots;
+    const int rows = plan->rows;
+    int missing = 0;
+    for (int row = 0; row < rows; row++) {
+        if (features[row] != NULL) continue;
+        for (int i = 0; i < plan->layout.n_slots; i++)
+            if (slots[i].tensor->kind == FIRN__INPUT && slots[i].base == i) move_row(plan, i, row, missing);
+        missing++;
+    }
+    if (missing == 0) return;
+    firn__plan_bind_rows(plan, missing);
+    firn__run_forward(plan, FIRN__BELOW);
+    firn__plan_bind_rows(plan, rows);
+    for (int row = rows - 1; missing > 0; row--) {
+        if (features[row] != NULL) continue;
+        missing--;
+        for (int i = 0; i < plan->layout.n_slots; i++)
+            if (slots[i].frontier) move_row(plan, i, missing, row);
+    }
+}
+
+void firn__features_complete(firn_plan *plan, const void *const *features)
 {
     unpacking u = {plan, features};
+    run_rows_without(plan, features);
     firn__parallel((firn__crew){plan->ctx, -1}, plan->rows, unpack_row, &u);
 }

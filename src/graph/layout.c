@@ -298,16 +298,23 @@ static firn_status sweep_frontier(firn__layout *l)
         }
     }
     for (int i = 0; i < l->n_slots; i++) l->slots[i].held = l->slots[i].frontier && l->options.features;
-    bool *live = firn__layout_alloc(l, (size_t)l->n_slots, sizeof *live);
-    if (live == NULL) return FIRN_ERR_MEMORY;
-    for (int i = 0; i < l->n_slots; i++) live[i] = l->slots[i].output;
+    bool *live = firn__layout_alloc(l, (size_t)l->n_slots, sizeof *live), *asked = firn__layout_alloc(l, (size_t)l->n_slots, sizeof *asked);
+    if (live == NULL || asked == NULL) return FIRN_ERR_MEMORY;
+    for (int i = 0; i < l->n_slots; i++) {
+        live[i] = l->slots[i].output;
+        asked[i] = l->slots[i].frontier;
+    }
     for (int i = l->n_items - 1; i >= 0; i--) {
         firn__item *item = &l->items[i];
         firn__slot *out = &l->slots[item->out];
         if ((item->op->traits & FIRN_OP_VIEW) && out->held) l->slots[item->in[0]].held = true; /* the same storage */
         item->tail = live[item->out] && !out->frontier;
-        for (int k = 0; k < item->op->n_in && item->tail; k++)
-            if (item->in[k] >= 0) live[item->in[k]] = true;
+        item->below = asked[item->out];
+        for (int k = 0; k < item->op->n_in; k++) {
+            if (item->in[k] < 0) continue;
+            live[item->in[k]] = live[item->in[k]] || item->tail;
+            asked[item->in[k]] = asked[item->in[k]] || item->below;
+        }
     }
     explain_no_features(l, odd);
     return FIRN_OK;

@@ -62,7 +62,7 @@ typedef struct firn__item { /* one node of the plan, in forward order */
     int leader;                       /* the item whose epilogue does this one's work; FIRN__NONE: runs itself */
     int affine, relu;                 /* the items in this one's epilogue */
     int region;
-    bool tail; /* still runs when the features are given */
+    bool below, tail; /* makes features; still runs when they are given. Some do both */
     firn__target target[FIRN_OP_MAX_IN];
     uint64_t flops, flops_weight, flops_input; /* as the mask has it */
 } firn__item;

@@ -45,14 +45,16 @@ void firn__plan_bind_rows(firn_plan *plan, int rows);
 /* Where a slot's value lies; NULL if it never is in memory, or lies in the workers' arenas. */
 void *firn__slot_data(const firn_plan *plan, int slot);
 
-/* Runs the items on the rows that are bound, and copies outputs to where users read them; first: the first of these rows
- * in the batch. features: NULL, or by row what firn__features_unpack() has put there; below the frontier only rows
- * without run. */
-void firn__run_forward(firn_plan *plan, int first, const void *const *features);
+/* Runs items on the rows that are bound: all, or those below the frontier, or those above it. */
+typedef enum firn__part { FIRN__ALL, FIRN__BELOW, FIRN__TAIL } firn__part;
+void firn__run_forward(firn_plan *plan, firn__part part);
+/* Copies outputs to where users read them; first: the first of these rows in the batch. */
+void firn__copy_outputs(firn_plan *plan, int first);
 void firn__run_backward(firn_plan *plan);
 
-/* Puts packed features, by row, where the frontier's values lie. NULL: those will be computed. */
-void firn__features_unpack(firn_plan *plan, const void *const *features);
+/* Puts packed features where the frontier's values lie. Rows without (NULL) go through what is below as a batch of their
+ * own; this moves the rows of the inputs. */
+void firn__features_complete(firn_plan *plan, const void *const *features);
 size_t firn__layout_features_bound(const firn__layout *l); /* bytes a sample at most; 0: no frontier */
 firn_cost firn__layout_cost(const firn__layout *l);
 

@@ -124,8 +124,10 @@ static firn_status forward_rows(firn_plan *plan, const char *what, const void *c
             plan->rows = 0;
             return st;
         }
-        if (features != NULL) firn__features_unpack(plan, features);
-        firn__run_forward(plan, first, features);
+        if (features != NULL) firn__features_complete(plan, features);
+        if (features != NULL && !tail) take_feeds(plan, feeds, n_feeds, first);
+        firn__run_forward(plan, features ? FIRN__TAIL : FIRN__ALL);
+        firn__copy_outputs(plan, first);
     }
     if (plan->options.mode != FIRN_TRAIN) return FIRN_OK;
     plan->step++;
