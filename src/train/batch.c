@@ -1,5 +1,6 @@
 #include "batch.h"
 
+#include <firn/op.h>
 #include <firn/ops.h>
 #include <math.h>
 #include <string.h>
@@ -82,6 +83,21 @@ static unsigned char *stage_of(firn__runner *r, firn_ctx *ctx, const firn_tensor
     return r->stages[i];
 }
 
+typedef struct gathering {
+    const firn__batch *batch;
+    const unsigned char *from;
+    unsigned char *to;
+    size_t bytes; /* of a row */
+} gathering;
+
+static void gather_rows(void *arg, int64_t begin, int64_t end, int worker)
+{
+    (void)worker;
+    const gathering *g = arg;
+    for (int64_t i = begin; i < end; i++)
+        memcpy(g->to + (size_t)i * g->bytes, g->from + feed_row(g->batch, (int)i) * g->bytes, g->bytes);
+}
+
 /* The batch's rows of one input, in place where they already lie in order. */
 static firn_status feed_input(firn__runner *r, firn_ctx *ctx, const firn__batch *b, bool adjoin, const firn_tensor *input)
 {
@@ -93,7 +109,8 @@ static firn_status feed_input(firn__runner *r, firn_ctx *ctx, const firn__batch 
     if (!adjoin) {
         unsigned char *stage = stage_of(r, ctx, input);
         if (stage == NULL) return FIRN_ERR_MEMORY;
-        for (int i = 0; i < b->rows; i++) memcpy(stage + (size_t)i * bytes, rows + feed_row(b, i) * bytes, bytes);
+        gathering g = {b, rows, stage, bytes};
+        firn_parallel_for(&(firn_op_run){.ctx = ctx, .worker = -1}, b->rows, 4096 / (int64_t)bytes + 1, gather_rows, &g);
         feed.data = stage;
     }
     r->feeds[r->n_feeds++] = feed;
