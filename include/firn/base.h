@@ -73,7 +73,8 @@ typedef struct firn_ctx_options {
                                * or "ref" "avx2" "avx512" "neon". Results do not depend on it */
 } firn_ctx_options;
 
-/* Makes a context, which owns everything made from it.
+/* Makes a context, which owns everything made from it. One of several threads is of no use in a child made by fork(),
+ * which does not have them: it would wait for ever. Make contexts after the fork.
  *   out   receives the context; NULL on error
  *   opt   NULL: all defaults
  * Errors  FIRN_ERR_ARGUMENT: out NULL, threads out of range; FIRN_ERR_ISA: isa, or the environment's FIRN_ISA, is
