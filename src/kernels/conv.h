@@ -26,9 +26,15 @@ typedef struct firn__band {
     int64_t floats;      /* of a full band; 0 if the image can be read in place */
 } firn__band;
 
-/* Into how many chunks of images a weight gradient is split, for threads; fixed by v. Chunk i: images n*i/chunks to
- * n*(i+1)/chunks. */
-static inline int64_t firn__conv_chunks(const firn__conv_args *v) { return v->n < 1 ? 1 : v->n < 8 ? v->n : 8; }
+/* Into how many chunks of images a weight gradient is split, for threads; fixed by v. Each has sums of its own, so a chunk
+ * should be long. Chunk i: images n*i/chunks to n*(i+1)/chunks. */
+static inline int64_t firn__conv_chunks(const firn__conv_args *v)
+{
+    enum { most = 8, pixels = 28 * 28 };
+    const int64_t size = v->oh * v->ow, images = size > 0 && size < pixels ? (pixels - 1) / size + 1 : 1;
+    const int64_t fit = v->n / images;
+    return fit < 1 ? 1 : fit < most ? fit : most;
+}
 static inline bool firn__conv_is_depthwise(const firn__conv_args *v)
 {
     return v->groups > 1 && v->groups == v->c && v->c == v->o;

@@ -66,7 +66,8 @@ static winograd_pass plan(firn__crew crew, const firn__conv_args *v, bool dw)
     if (rows < 1) rows = 1;
     if (fit < 1) fit = 1;
     p.rows = firn__ceil_div(rows, firn__ceil_div(rows, fit));
-    const int64_t room = firn__min(rows, fit) * p.tiles_w; /* fewer images may make longer bands */
+    /* Fewer images may make longer bands, and fewer chunks, of more. */
+    const int64_t room = firn__min(v->n > 1 ? v->n * p.tiles_h : p.tiles_h, fit) * p.tiles_w;
     p.in_apart = apart(room, v->c);
     p.out_apart = apart(room, p.pitch);
     p.pixel = firn__ceil_div(v->c > v->o ? v->c : v->o, lanes) * lanes;
