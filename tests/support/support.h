@@ -22,7 +22,11 @@
 
 /* How many random shapes a kernel is tried on. Sanitizers see in a few hundred what they can see at all, and take a hundred
  * times as long for each. */
-#define TEST_SHAPES(count) (FIRN_TESTS_SANITIZED ? (count) / 8 : (count))
+#ifdef FIRN_TESTS_SANITIZED
+#define TEST_SHAPES(count) ((count) / 8)
+#else
+#define TEST_SHAPES(count) (count)
+#endif
 
 /* ---- comparisons: |actual - expected| <= atol + rtol * |expected|; NaN is close to nothing, infinity to itself ---- */
 #define assert_close(actual, expected, rtol, atol)                                                                         \
