@@ -40,8 +40,10 @@ typedef struct firn__metrics {
     uint64_t labelled, correct;
 } firn__metrics;
 
-/* Adds the loss, which is the plan's root, and the hits of the last forward; output may be NULL. Gives the batch's loss. */
-float firn__runner_measure(const firn__runner *r, const firn_tensor *loss, const firn_tensor *output, firn__metrics *sum);
+/* Adds the loss, which is the plan's root, and the hits of the last forward, which was of b; output may be NULL. Gives the
+ * batch's loss. */
+float firn__runner_measure(const firn__runner *r, const firn__batch *b, const firn_tensor *loss, const firn_tensor *output,
+                           firn__metrics *sum);
 double firn__metrics_loss(const firn__metrics *m);     /* NAN without rows */
 double firn__metrics_accuracy(const firn__metrics *m); /* NAN without labels */
 

@@ -32,7 +32,7 @@ firn_status firn__evaluate(firn_trainer *t, const firn_dataset *data, firn__cach
     *out = (firn__metrics){0};
     for (size_t i = 0; st == FIRN_OK && (b = batch_at(t, data, i)).rows > 0; i++) {
         st = firn__runner_forward(&t->eval, t->ctx, cache, &b, NULL);
-        if (st == FIRN_OK) firn__runner_measure(&t->eval, t->loss, t->output, out);
+        if (st == FIRN_OK) firn__runner_measure(&t->eval, &b, t->loss, t->output, out);
     }
     return st;
 }

@@ -101,7 +101,7 @@ static firn_status run_batch(fit_run *run, uint64_t index, firn__metrics *sum, b
     const firn__batch b = {run->data, run->order, begin, (int)(left < size ? left : size)};
     const firn_status st = firn__runner_forward(&t->train, t->ctx, run->train_cache, &b, cached);
     if (st != FIRN_OK) return st;
-    const float loss = firn__runner_measure(&t->train, t->loss, t->output, sum);
+    const float loss = firn__runner_measure(&t->train, &b, t->loss, t->output, sum);
     if (!isfinite(loss))
         return firn_fail(t->ctx, FIRN_ERR_NUMERIC, "firn_fit: the loss is %g in epoch %llu, step %llu", (double)loss,
                          (unsigned long long)t->position.epoch + 1, (unsigned long long)t->position.step + 1);

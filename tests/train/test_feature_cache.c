@@ -539,12 +539,55 @@ static void failing_allocations_never_change_the_result(void **state)
     rig_close(&without);
 }
 
+typedef struct accuracies {
+    float epoch[3];
+} accuracies;
+
+static int keep_accuracy(const firn_progress *p, void *user)
+{
+    if (p->epoch_end) ((accuracies *)user)->epoch[p->epoch - 1] = p->accuracy;
+    return 0;
+}
+
+/* The labels reach the loss through a frozen layer alone, so that a batch from the cache need not feed them. */
+static accuracies trained_on_encoded_labels(bool no_cache)
+{
+    firn_ctx *ctx = test_ctx(NULL, 1, NULL);
+    firn_model *m = firn_model_create(ctx);
+    firn_tensor *x = firn_input(m, "x", FIRN_F32, FIRN_SHAPE(FIRN_BATCH, 2)),
+                *label = firn_input(m, "label", FIRN_I32, FIRN_SHAPE(FIRN_BATCH)),
+                *one = firn_reshape(firn_scale(label, 1), FIRN_SHAPE(FIRN_BATCH, 1)),
+                *code = firn_nn_linear(one, "code", &(firn_nn_linear_cfg){.out = 2}),
+                *out = firn_nn_linear(x, "head", &(firn_nn_linear_cfg){.out = 2});
+    const float values[8] = {1, 0, 0, 1, 2, 1, 1, 2};
+    const int32_t labels[4] = {0, 1, 0, 1};
+    const firn_feed feeds[2] = {{"x", values}, {"label", labels}};
+    accuracies got;
+    firn_trainer *t;
+    assert_ok(ctx, firn_freeze(m, "code", NULL));
+    assert_ok(ctx, firn_trainer_create(&t, firn_mse(out, code), out, &(firn_trainer_options){.no_cache = no_cache}));
+    assert_ok(ctx, firn_fit(t, &(firn_dataset){4, feeds, 2, NULL},
+                            &(firn_fit_options){.epochs = 3, .on_progress = keep_accuracy, .user = &got}));
+    assert_int_equal(firn_trainer_cache(t).served, no_cache ? 0 : 2 * 4);
+    firn_trainer_destroy(t);
+    firn_ctx_destroy(ctx);
+    return got;
+}
+
+static void accuracy_counts_labels_that_the_cache_spares_the_plan(void **state)
+{
+    (void)state;
+    const accuracies with = trained_on_encoded_labels(false), without = trained_on_encoded_labels(true);
+    for (int e = 0; e < 3; e++) assert_close(with.epoch[e], without.epoch[e], 0, 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(training_from_the_cache_gives_the_same_bits),
         cmocka_unit_test(every_optimizer_gives_the_same_bits_with_any_number_of_threads),
         cmocka_unit_test(swapped_feeds_are_other_data),
+        cmocka_unit_test(accuracy_counts_labels_that_the_cache_spares_the_plan),
         cmocka_unit_test(the_budget_is_kept_whatever_it_is),
         cmocka_unit_test(what_did_not_fit_is_no_reason_under_another_mask),
         cmocka_unit_test(validation_goes_without_where_only_the_training_data_fit),
