@@ -115,7 +115,7 @@ firn_status firn__runner_forward(firn__runner *r, firn_ctx *ctx, firn__cache *ca
 {
     const int served = cache != NULL && firn__cache_valid(cache, r->plan) ? find_features(cache, b, r->features) : 0;
     const bool all = served == b->rows, adjoin = rows_adjoin(b);
-    if (cached != NULL) *cached = served > 0;
+    if (cached != NULL && served > 0) *cached = true;
     firn_status st = FIRN_OK;
     const firn_tensor *input;
     r->n_feeds = 0;

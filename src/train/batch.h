@@ -30,8 +30,8 @@ void firn__runner_destroy(firn__runner *r, firn_ctx *ctx);
 
 typedef struct firn__cache firn__cache;
 
-/* Forward; from the cache if it has all rows, filling it if not. cache NULL: none. cached: may be NULL. The data have
- * been checked. */
+/* Forward, with the features of the rows that are in the cache, which then gets those of the others. cache NULL: none.
+ * cached: set if any row's were there; may be NULL. The data have been checked. */
 firn_status firn__runner_forward(firn__runner *r, firn_ctx *ctx, firn__cache *cache, const firn__batch *b, bool *cached);
 
 typedef struct firn__metrics {

@@ -539,6 +539,37 @@ static void failing_allocations_never_change_the_result(void **state)
     rig_close(&without);
 }
 
+typedef struct cached_steps {
+    int cached, all; /* steps of the second epoch */
+} cached_steps;
+
+static int count_cached(const firn_progress *p, void *user)
+{
+    cached_steps *steps = user;
+    steps->all += p->epoch == 2;
+    steps->cached += p->epoch == 2 && p->cached;
+    return 0;
+}
+
+/* Of six batches the first four are in the cache, the last in part: of each step's three batches the first is. */
+static void a_step_is_cached_if_any_of_its_batches_is(void **state)
+{
+    (void)state;
+    static rig r;
+    firn_trainer_options opt = small;
+    opt.accumulate = 3;
+    rig_open(&r, RIG_PLAIN, &opt, 1);
+    freeze(&r, "conv1,conv2");
+    cached_steps steps = {0};
+    assert_ok(r.ctx, firn_fit(r.t, &r.data,
+                              &(firn_fit_options){
+                                  .epochs = 2, .no_shuffle = true, .on_progress = count_cached, .user = &steps}));
+    assert_in_range(firn_trainer_cache(r.t).samples, 49, 64);
+    assert_int_equal(steps.all, 2);
+    assert_int_equal(steps.cached, 2);
+    rig_close(&r);
+}
+
 typedef struct accuracies {
     float epoch[3];
 } accuracies;
@@ -587,6 +618,7 @@ int main(void)
         cmocka_unit_test(training_from_the_cache_gives_the_same_bits),
         cmocka_unit_test(every_optimizer_gives_the_same_bits_with_any_number_of_threads),
         cmocka_unit_test(swapped_feeds_are_other_data),
+        cmocka_unit_test(a_step_is_cached_if_any_of_its_batches_is),
         cmocka_unit_test(accuracy_counts_labels_that_the_cache_spares_the_plan),
         cmocka_unit_test(the_budget_is_kept_whatever_it_is),
         cmocka_unit_test(what_did_not_fit_is_no_reason_under_another_mask),
