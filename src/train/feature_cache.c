@@ -67,6 +67,7 @@ bool firn__cache_valid(firn__cache *c, const firn_plan *plan)
     const uint64_t version = ask_version(c, plan);
     if (version != c->version) {
         firn__cache_clear(c);
+        if (c->above != NULL) firn__cache_clear(c->above);
         c->version = version;
         c->flops_a_sample = 0;
         c->off = false;

@@ -74,11 +74,12 @@ static void start_caches(fit_run *run)
     if (t->opt.no_cache || t->opt.augmented) return;
     const size_t budget = t->opt.cache_bytes ? t->opt.cache_bytes : (size_t)1 << 30;
     const bool again = t->position.epoch + 1 < (uint64_t)run->opt.epochs;
+    const firn_dataset *validation = run->opt.validation;
     run->train_cache = &t->train_cache;
-    firn__cache_start(run->train_cache, t->data_id, run->data->count, budget, again);
-    if (run->opt.validation == NULL) return;
     run->eval_cache = &t->eval_cache;
-    firn__cache_start(run->eval_cache, firn__data_id(run->opt.validation), run->opt.validation->count, budget, again);
+    firn__cache_start(run->train_cache, t->data_id, run->data->count, budget, again);
+    firn__cache_start(run->eval_cache, validation ? firn__data_id(validation) : 0, validation ? validation->count : 0,
+                      budget, again);
 }
 
 /* ---- a step ---- */

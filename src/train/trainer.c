@@ -65,7 +65,7 @@ firn_status firn_trainer_create(firn_trainer **out, firn_tensor *loss, firn_tens
                         .opt = how,
                         .train_cache = {.ctx = ctx},
                         .eval_cache = {.ctx = ctx}};
-    t->train_cache.beside = &t->eval_cache;
+    t->train_cache.beside = t->train_cache.above = &t->eval_cache;
     t->eval_cache.beside = &t->train_cache;
     st = fill_trainer(t);
     if (st != FIRN_OK) {

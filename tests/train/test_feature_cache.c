@@ -345,8 +345,8 @@ static const scenario scenarios[] = {
     {"statistics written", statistics_written, RIG_NORM, 3 * ALL, ALL, "served 270", &usual},
     {"skip across the frontier", skip_across_the_frontier, RIG_SKIP, 2 * ALL, ALL, "served 180", &usual},
     {"validated", validated, RIG_PLAIN, 2 * (ALL + RIG_VAL), ALL + RIG_VAL, "holds 120 served 240", &usual},
-    {"frozen on the way, restored", frozen_on_the_way_and_restored, RIG_PLAIN, 4 * ALL + 2 * RIG_VAL, ALL + RIG_VAL,
-     "served 420", &usual},
+    {"frozen on the way, restored", frozen_on_the_way_and_restored, RIG_PLAIN, 4 * ALL + 2 * RIG_VAL, ALL,
+     "holds 90 of 90 served 420", &usual},
     {"stopped while filling", stopped_while_filling, RIG_PLAIN, 2 * ALL, ALL, "served 180", &usual},
     {"evaluated between", evaluated_between, RIG_PLAIN, 2 * ALL, ALL, "served 180", &usual},
 };
@@ -509,6 +509,47 @@ static void validation_goes_without_where_only_the_training_data_fit(void **stat
     rig_close(&without);
 }
 
+/* What validation holds of the mask before would leave no room for a single sample of the mask now. */
+static void features_of_another_mask_take_no_room(void **state)
+{
+    (void)state;
+    static rig r;
+    rig_open(&r, RIG_PLAIN, &small, 1);
+    firn_dataset two = r.data;
+    two.count = 2;
+    freeze(&r, "conv1,conv2");
+    const firn_freeze_event event = {.epoch = 3, .unfreeze = true, .selector = "conv2"};
+    firn_fit_options how = {.epochs = 2, .validation = &r.other};
+    assert_ok(r.ctx, firn_fit(r.t, &two, &how));
+    const firn_cache_stats before = firn_trainer_cache(r.t);
+    assert_true(before.samples > 2 && before.samples < before.wanted); /* validation has filled the budget */
+    how = (firn_fit_options){.epochs = 4, .validation = &r.other, .events = &event, .n_events = 1};
+    assert_ok(r.ctx, firn_fit(r.t, &two, &how));
+    const firn_cache_stats after = firn_trainer_cache(r.t);
+    assert_null(after.why_unused);
+    assert_true(after.samples > 2 && after.bytes <= 4000);
+    rig_close(&r);
+}
+
+static void validation_data_of_the_fit_before_take_no_room(void **state)
+{
+    (void)state;
+    static rig r;
+    rig_open(&r, RIG_PLAIN, &small, 1);
+    firn_dataset two = r.data;
+    two.count = 2;
+    freeze(&r, "conv1,conv2");
+    assert_ok(r.ctx, firn_fit(r.t, &two, &(firn_fit_options){.epochs = 2, .validation = &r.other}));
+    firn_cache_stats stats = firn_trainer_cache(r.t);
+    assert_int_equal(stats.wanted, 2 + RIG_TRAIN);
+    assert_true(stats.samples > 2 && stats.samples < stats.wanted);
+    fit(&r, &r.data, 2);
+    stats = firn_trainer_cache(r.t);
+    assert_int_equal(stats.wanted, RIG_TRAIN);
+    assert_in_range(stats.samples, 55, 65); /* as if the validation had not been */
+    rig_close(&r);
+}
+
 /* Wherever memory runs out, the cache gives way or the call fails, and then the trainer still works. */
 static void failing_allocations_never_change_the_result(void **state)
 {
@@ -623,6 +664,8 @@ int main(void)
         cmocka_unit_test(the_budget_is_kept_whatever_it_is),
         cmocka_unit_test(what_did_not_fit_is_no_reason_under_another_mask),
         cmocka_unit_test(validation_goes_without_where_only_the_training_data_fit),
+        cmocka_unit_test(features_of_another_mask_take_no_room),
+        cmocka_unit_test(validation_data_of_the_fit_before_take_no_room),
         cmocka_unit_test(failing_allocations_never_change_the_result),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
