@@ -106,9 +106,10 @@ typedef struct firn_fit_options {
     void *user;
 } firn_fit_options;
 
-/* Trains for opt->epochs epochs; the last batch may be smaller. Stopped by the callback it returns FIRN_STOPPED, and
- * the next call with the same data goes on where it stopped. After an error the fit is over: the next call begins anew;
- * but a call that is refused before it begins leaves a stopped fit as it was.
+/* Trains for opt->epochs epochs; the last batch may be smaller, and the last step of an epoch of fewer batches. What the
+ * optimizer has accumulated before is dropped. Stopped by the callback it returns FIRN_STOPPED, and the next call with
+ * the same data goes on where it stopped. After an error the fit is over: the next call begins anew; but a call that is
+ * refused before it begins leaves a stopped fit as it was.
  * Errors    FIRN_ERR_ARGUMENT: no samples or more than 2^32 - 1, an option or event out of range; FIRN_ERR_NAME: an input
  *           that is needed is not fed, or one is fed twice or not needed, or an event's selector matches nothing;
  *           FIRN_ERR_STATE: a fit of t is running, its position was set and is not one of these data, or the best weights

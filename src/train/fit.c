@@ -244,6 +244,7 @@ static firn_status run_fit(fit_run *run)
 {
     firn_trainer *t = run->t;
     firn_status st = FIRN_OK;
+    firn_optimizer_forget(t->optimizer); /* what a caller's own loop has left */
     start_caches(run);
     while (st == FIRN_OK && !fit_done(run)) st = run_epoch(run);
     if (st == FIRN_STOPPED) return st;
