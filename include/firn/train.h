@@ -64,8 +64,8 @@ typedef struct firn_trainer firn_trainer;
  *   loss      scalar to minimise, and measured as a mean over samples: batches have a share as large as the number of their
  *             rows, without those that it ignores where it is a firn_cross_entropy(), scaled or not
  *   output    [N, C] logits for accuracy (against the labels of a firn_cross_entropy(), else the only U8 or I32 input [N]
- *             that loss reads) and firn_predict(), or any other F32 result of an operator. NULL: none, and refused while the
- *             context holds an error, which may be why: firn_clear_error() first
+ *             that loss or output reads) and firn_predict(), or any other F32 result of an operator. NULL: none, and
+ *             refused while the context holds an error, which may be why: firn_clear_error() first
  * Errors      FIRN_ERR_ARGUMENT: out NULL, output of another model, batch or accumulate below 0, a field of schedule out
  *             of range; as firn_plan_create() and firn_optimizer_create()
  * Owner       the caller; firn_trainer_destroy() */
@@ -84,7 +84,8 @@ FIRN_API FIRN_MUST_USE firn_status firn_trainer_cost(const firn_trainer *t, firn
 typedef struct firn_cache_stats {
     size_t bytes;            /* held now, for training and validation data */
     size_t samples;          /* held now */
-    size_t wanted;           /* of the last fit's data. If the budget holds fewer, the others are computed each time */
+    size_t wanted;           /* of the last fit's data and validation. If the budget holds fewer, the others are computed
+                              * each time */
     uint64_t served;         /* samples that ran from it so far */
     uint64_t flops_saved;    /* forward FLOPs below the frontier that were not run */
     const char *why_unused;  /* NULL: in use; valid until the next call on t */
@@ -114,8 +115,8 @@ typedef struct firn_fit_options {
  *           that is needed is not fed, or one is fed twice or not needed, or an event's selector matches nothing;
  *           FIRN_ERR_STATE: a fit of t is running, its position was set and is not one of these data, or the best weights
  *           cannot be written back (another plan waits for its backward, or an optimizer accumulates: see
- *           firn_trainer_best_at()); FIRN_ERR_MEMORY; those of forward, backward and step; FIRN_ERR_NUMERIC names epoch and
- *           step when the loss is not finite */
+ *           firn_trainer_best_at()); FIRN_ERR_MEMORY; those of forward, backward, step and, of validation, firn_evaluate();
+ *           FIRN_ERR_NUMERIC names epoch and step when the loss is not finite */
 FIRN_API FIRN_MUST_USE firn_status firn_fit(firn_trainer *t, const firn_dataset *data, const firn_fit_options *opt);
 
 /* Where a trainer stands: with weights, masks, optimizer state and the best weights, all that a fit needs to go on, bit

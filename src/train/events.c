@@ -35,8 +35,9 @@ firn_status firn__events_check(const firn_trainer *t, const firn_freeze_event *e
     for (size_t i = 0; i < n; i++) {
         const firn_freeze_event *e = &events[i];
         if (e->epoch < 0 || (e->epoch > 0) == (e->step > 0))
-            return firn_fail(t->ctx, FIRN_ERR_ARGUMENT, "firn_fit: event %zu must have either an epoch or a step, from 1",
-                             i);
+            return firn_fail(t->ctx, FIRN_ERR_ARGUMENT,
+                             "firn_fit: event %zu has epoch %d and step %llu; one of them must be 0, the other from 1", i,
+                             e->epoch, (unsigned long long)e->step);
         if (!(e->rate >= 0 && isfinite(e->rate)))
             return firn_fail(t->ctx, FIRN_ERR_ARGUMENT,
                              "firn_fit: event %zu has the rate %g; it must be at least 0 and finite", i, (double)e->rate);

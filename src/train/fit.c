@@ -26,7 +26,8 @@ static double seconds_now(void)
 static firn_status check_fit_options(const firn_trainer *t, const firn_fit_options *opt)
 {
     if (opt->epochs < 0 || opt->patience < 0)
-        return firn_fail(t->ctx, FIRN_ERR_ARGUMENT, "firn_fit: epochs and patience must not be negative");
+        return firn_fail(t->ctx, FIRN_ERR_ARGUMENT, "firn_fit: epochs is %d and patience %d; neither may be negative",
+                         opt->epochs, opt->patience);
     if (opt->patience > 0 && opt->validation == NULL)
         return firn_fail(t->ctx, FIRN_ERR_ARGUMENT, "firn_fit: patience needs validation data");
     return firn__events_check(t, opt->events, opt->n_events);

@@ -173,12 +173,12 @@ static void misuse_is_named(void **state)
     assert_fails(r.ctx, FIRN_ERR_ARGUMENT, firn_predict(r.t, NULL, out), "firn_predict data");
     firn_trainer *no_output;
     assert_ok(r.ctx, firn_trainer_create(&no_output, r.loss, NULL, NULL));
-    assert_fails(r.ctx, FIRN_ERR_ARGUMENT, firn_predict(no_output, &r.val, out), "output");
+    assert_fails(r.ctx, FIRN_ERR_ARGUMENT, firn_predict(no_output, &r.val, out), "without an output");
     assert_ok(r.ctx, firn_evaluate(no_output, &r.val, &m));
     assert_true(isnan(m.accuracy));
     firn_trainer_destroy(no_output);
     assert_ok(r.ctx, firn_trainer_create(&no_output, r.loss, r.loss, NULL)); /* a scalar has no rows */
-    assert_fails(r.ctx, FIRN_ERR_ARGUMENT, firn_predict(no_output, &r.val, out), "row a sample");
+    assert_fails(r.ctx, FIRN_ERR_ARGUMENT, firn_predict(no_output, &r.val, out), "cross_entropy row a sample");
     firn_trainer_destroy(no_output);
     rig_close(&r);
 }

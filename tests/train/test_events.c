@@ -13,9 +13,9 @@ static void a_bad_event_is_refused_before_the_first_step(void **state)
         firn_status status;
         const char *words;
     } cases[] = {
-        {{.selector = "conv1"}, FIRN_ERR_ARGUMENT, "event 1 either an epoch or a step"},
-        {{.epoch = 1, .step = 1, .selector = "conv1"}, FIRN_ERR_ARGUMENT, "event 1 either"},
-        {{.epoch = -1, .selector = "conv1"}, FIRN_ERR_ARGUMENT, "event 1 from 1"},
+        {{.selector = "conv1"}, FIRN_ERR_ARGUMENT, "event 1 epoch 0 step 0; one of them"},
+        {{.epoch = 1, .step = 1, .selector = "conv1"}, FIRN_ERR_ARGUMENT, "event 1 epoch 1 step 1"},
+        {{.epoch = -1, .selector = "conv1"}, FIRN_ERR_ARGUMENT, "event 1 epoch -1"},
         {{.epoch = 2, .rate = -1, .selector = "conv1"}, FIRN_ERR_ARGUMENT, "event 1 rate -1"},
         {{.epoch = 2, .rate = NAN, .selector = "conv1"}, FIRN_ERR_ARGUMENT, "event 1 rate"},
         {{.epoch = 9, .selector = "conv7"}, FIRN_ERR_NAME, "conv7"},

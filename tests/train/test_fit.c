@@ -444,7 +444,8 @@ static void misuse_is_named(void **state)
     assert_fails(r.ctx, FIRN_ERR_ARGUMENT, firn_fit(r.t, &d, NULL), "feed 2");
     feeds[1].data = NULL;
     assert_fails(r.ctx, FIRN_ERR_ARGUMENT, firn_fit(r.t, &d, NULL), "feed 1");
-    assert_fails(r.ctx, FIRN_ERR_ARGUMENT, firn_fit(r.t, &r.data, &(firn_fit_options){.epochs = -1}), "epochs");
+    assert_fails(r.ctx, FIRN_ERR_ARGUMENT, firn_fit(r.t, &r.data, &(firn_fit_options){.epochs = -1}), "epochs -1");
+    assert_fails(r.ctx, FIRN_ERR_ARGUMENT, firn_fit(r.t, &r.data, &(firn_fit_options){.patience = -3}), "patience -3");
     assert_fails(r.ctx, FIRN_ERR_ARGUMENT, firn_fit(r.t, &r.data, &(firn_fit_options){.patience = 1}),
                  "patience validation");
     d = r.val;
