@@ -47,7 +47,7 @@ typedef struct firn_freeze_event {
 
 typedef struct firn_trainer_options {
     int batch;               /* zero: 32 */
-    int accumulate;          /* batches a step; zero: 1 */
+    int accumulate;          /* batches a step, each weighted by its rows, ignored or not; zero: 1 */
     firn_optim optim;        /* zero: SGD, lr 0.01 */
     firn_schedule schedule;  /* zero: constant. Counts the trainer's steps; COSINE and ONE_CYCLE with total zero: those of
                               * each fit */
