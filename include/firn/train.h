@@ -88,7 +88,7 @@ typedef struct firn_cache_stats {
                               * each time */
     uint64_t served;         /* samples that ran from it so far */
     uint64_t flops_saved;    /* forward FLOPs below the frontier that were not run */
-    const char *why_unused;  /* NULL: in use; valid until the next call on t */
+    const char *why_unused;  /* by training data; NULL: in use. Valid until the next call on t */
 } firn_cache_stats;
 FIRN_API firn_cache_stats firn_trainer_cache(const firn_trainer *t);
 /* The cache tells data sets apart by the feeds' names and pointers, the count and the rows: call this after writing other

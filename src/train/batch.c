@@ -172,7 +172,10 @@ static batch_labels find_labels(const firn__runner *r, const firn__batch *b, con
 static int32_t label_at(const batch_labels *l, int row)
 {
     const size_t i = feed_row(l->batch, row);
-    return l->dtype == FIRN_U8 ? ((const uint8_t *)l->data)[i] : ((const int32_t *)l->data)[i];
+    if (l->dtype == FIRN_U8) return ((const uint8_t *)l->data)[i];
+    int32_t label; /* the data may lie anywhere */
+    memcpy(&label, (const unsigned char *)l->data + i * sizeof label, sizeof label);
+    return label;
 }
 
 static bool is_ignored(const batch_labels *l, int row)
