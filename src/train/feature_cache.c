@@ -37,7 +37,7 @@ void firn__cache_start(firn__cache *c, uint64_t data_id, size_t count, size_t bu
 {
     const bool same = c->data_id == data_id && c->count == count;
     if (!same) firn__cache_clear(c);
-    c->off = c->off && same && c->budget == budget;
+    c->off = c->off && same;
     c->data_id = data_id;
     c->count = count;
     c->budget = budget;
