@@ -47,7 +47,7 @@ typedef struct firn_freeze_event {
 
 typedef struct firn_trainer_options {
     int batch;               /* zero: 32 */
-    int accumulate;          /* batches a step; zero: 1 */
+    int accumulate;          /* batches a step, each weighted by its rows, ignored or not; zero: 1 */
     firn_optim optim;        /* zero: SGD, lr 0.01 */
     firn_schedule schedule;  /* zero: constant. Counts the trainer's steps; COSINE and ONE_CYCLE with total zero: those of
                               * each fit */
@@ -64,8 +64,8 @@ typedef struct firn_trainer firn_trainer;
  *   loss      scalar to minimise, and measured as a mean over samples: batches have a share as large as the number of their
  *             rows, without those that it ignores where it is a firn_cross_entropy(), scaled or not
  *   output    [N, C] logits for accuracy (against the labels of a firn_cross_entropy(), else the only U8 or I32 input [N]
- *             that loss reads) and firn_predict(), or any other F32 result of an operator. NULL: none, and refused while the
- *             context holds an error, which may be why: firn_clear_error() first
+ *             that loss or output reads) and firn_predict(), or any other F32 result of an operator. NULL: none, and
+ *             refused while the context holds an error, which may be why: firn_clear_error() first
  * Errors      FIRN_ERR_ARGUMENT: out NULL, output of another model, batch or accumulate below 0, a field of schedule out
  *             of range; as firn_plan_create() and firn_optimizer_create()
  * Owner       the caller; firn_trainer_destroy() */
@@ -84,10 +84,11 @@ FIRN_API FIRN_MUST_USE firn_status firn_trainer_cost(const firn_trainer *t, firn
 typedef struct firn_cache_stats {
     size_t bytes;            /* held now, for training and validation data */
     size_t samples;          /* held now */
-    size_t wanted;           /* of the last fit's data. If the budget holds fewer, the others are computed each time */
+    size_t wanted;           /* of the last fit's data and validation. If the budget holds fewer, the others are computed
+                              * each time */
     uint64_t served;         /* samples that ran from it so far */
     uint64_t flops_saved;    /* forward FLOPs below the frontier that were not run */
-    const char *why_unused;  /* NULL: in use; valid until the next call on t */
+    const char *why_unused;  /* by training data; NULL: in use. Valid until the next call on t */
 } firn_cache_stats;
 FIRN_API firn_cache_stats firn_trainer_cache(const firn_trainer *t);
 /* The cache tells data sets apart by the feeds' names and pointers, the count and the rows: call this after writing other
@@ -106,15 +107,16 @@ typedef struct firn_fit_options {
     void *user;
 } firn_fit_options;
 
-/* Trains for opt->epochs epochs; the last batch may be smaller. Stopped by the callback it returns FIRN_STOPPED, and
- * the next call with the same data goes on where it stopped. After an error the fit is over: the next call begins anew;
- * but a call that is refused before it begins leaves a stopped fit as it was.
+/* Trains for opt->epochs epochs; the last batch may be smaller, and the last step of an epoch of fewer batches. What the
+ * optimizer has accumulated before is dropped. Stopped by the callback it returns FIRN_STOPPED, and the next call with
+ * the same data goes on where it stopped. After an error the fit is over: the next call begins anew; but a call that is
+ * refused before it begins leaves a stopped fit as it was.
  * Errors    FIRN_ERR_ARGUMENT: no samples or more than 2^32 - 1, an option or event out of range; FIRN_ERR_NAME: an input
  *           that is needed is not fed, or one is fed twice or not needed, or an event's selector matches nothing;
  *           FIRN_ERR_STATE: a fit of t is running, its position was set and is not one of these data, or the best weights
  *           cannot be written back (another plan waits for its backward, or an optimizer accumulates: see
- *           firn_trainer_best_at()); FIRN_ERR_MEMORY; those of forward, backward and step; FIRN_ERR_NUMERIC names epoch and
- *           step when the loss is not finite */
+ *           firn_trainer_best_at()); FIRN_ERR_MEMORY; those of forward, backward, step and, of validation, firn_evaluate();
+ *           FIRN_ERR_NUMERIC names epoch and step when the loss is not finite */
 FIRN_API FIRN_MUST_USE firn_status firn_fit(firn_trainer *t, const firn_dataset *data, const firn_fit_options *opt);
 
 /* Where a trainer stands: with weights, masks, optimizer state and the best weights, all that a fit needs to go on, bit

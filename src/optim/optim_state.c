@@ -56,7 +56,7 @@ firn_status firn_optimizer_set_rate(firn_optimizer *o, const char *selector, flo
     if (o == NULL) return FIRN_ERR_ARGUMENT;
     if (!(multiplier > 0 && isfinite(multiplier)))
         return firn_fail(o->ctx, FIRN_ERR_ARGUMENT,
-                         "firn_optimizer_set_rate: the multiplier of \"%s\" is %g; it must be above 0 and finite%s",
+                         "firn_optimizer_set_rate: the multiplier of \"%.200s\" is %g; it must be above 0 and finite%s",
                          selector ? selector : "(NULL)", (double)multiplier, multiplier == 0 ? " (freeze it instead)" : "");
     if (!firn__optim_slots_cover(o)) return FIRN_ERR_MEMORY;
     bool *selected = firn__alloc(o->ctx, o->n_slots + 1, sizeof *selected);

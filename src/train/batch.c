@@ -132,7 +132,7 @@ firn_status firn__runner_forward(firn__runner *r, firn_ctx *ctx, firn__cache *ca
 {
     const int served = cache != NULL && firn__cache_valid(cache, r->plan) ? find_features(cache, b, r->features) : 0;
     const bool all = served == b->rows, adjoin = rows_adjoin(b);
-    if (cached != NULL) *cached = served > 0;
+    if (cached != NULL && served > 0) *cached = true;
     firn_status st = FIRN_OK;
     const firn_tensor *input;
     r->n_feeds = 0;
@@ -154,12 +154,13 @@ firn_status firn__runner_forward(firn__runner *r, firn_ctx *ctx, firn__cache *ca
 
 /* ---- measuring ---- */
 
-/* Labels as they were fed. */
-typedef struct fed_labels {
-    const void *data; /* NULL: there are none */
+/* The labels of a batch, from its data: a plan that has the features may not be fed them. */
+typedef struct batch_labels {
+    const firn__batch *batch;
+    const void *data; /* of all rows; NULL: there are none */
     firn_dtype dtype;
     firn_cross_entropy_attr loss; /* of any other loss: zero, nothing is ignored */
-} fed_labels;
+} batch_labels;
 
 /* The only integer input [N] of the plan; NULL if there is none, or more. */
 static const firn_tensor *only_integers(const firn__runner *r)
@@ -174,23 +175,27 @@ static const firn_tensor *only_integers(const firn__runner *r)
     return only;
 }
 
-static fed_labels find_labels(const firn__runner *r, const firn_tensor *loss)
+static batch_labels find_labels(const firn__runner *r, const firn__batch *b, const firn_tensor *loss)
 {
-    fed_labels found = {0};
+    batch_labels found = {.batch = b};
     firn_tensor *of_loss = NULL;
     const firn_tensor *label = firn_cross_entropy_of(loss, &of_loss, &found.loss) ? of_loss : only_integers(r);
     found.dtype = firn_tensor_dtype(label);
-    for (size_t i = 0; label != NULL && i < r->n_feeds; i++)
-        if (strcmp(r->feeds[i].input, firn_tensor_name(label)) == 0) found.data = r->feeds[i].data;
+    for (size_t i = 0; label != NULL && i < b->data->n_feeds; i++)
+        if (strcmp(b->data->feeds[i].input, firn_tensor_name(label)) == 0) found.data = b->data->feeds[i].data;
     return found;
 }
 
-static int32_t label_at(const fed_labels *l, int row)
+static int32_t label_at(const batch_labels *l, int row)
 {
-    return l->dtype == FIRN_U8 ? ((const uint8_t *)l->data)[row] : ((const int32_t *)l->data)[row];
+    const size_t i = feed_row(l->batch, row);
+    if (l->dtype == FIRN_U8) return ((const uint8_t *)l->data)[i];
+    int32_t label; /* the data may lie anywhere */
+    memcpy(&label, (const unsigned char *)l->data + i * sizeof label, sizeof label);
+    return label;
 }
 
-static bool is_ignored(const fed_labels *l, int row)
+static bool is_ignored(const batch_labels *l, int row)
 {
     return l->data != NULL && l->loss.has_ignore_index && label_at(l, row) == l->loss.ignore_index;
 }
@@ -203,12 +208,12 @@ static int64_t argmax(const float *x, int64_t n)
     return best;
 }
 
-static void count_hits(const firn__runner *r, const fed_labels *labels, const firn_tensor *output, firn__metrics *sum)
+static void count_hits(const firn__runner *r, const batch_labels *labels, const firn_tensor *output, firn__metrics *sum)
 {
     const firn_shape s = firn_tensor_shape(output);
     const float *logits = firn_plan_value(r->plan, output);
     if (s.rank != 2 || s.dim[0] != FIRN_BATCH || logits == NULL || labels->data == NULL) return;
-    for (int i = 0; i < firn_plan_rows(r->plan); i++) {
+    for (int i = 0; i < labels->batch->rows; i++) {
         const int32_t label = label_at(labels, i);
         if (is_ignored(labels, i) || label < 0 || label >= s.dim[1]) continue; /* a loss of a user's may ignore these */
         sum->labelled++;
@@ -216,12 +221,13 @@ static void count_hits(const firn__runner *r, const fed_labels *labels, const fi
     }
 }
 
-float firn__runner_measure(const firn__runner *r, const firn_tensor *loss, const firn_tensor *output, firn__metrics *sum)
+float firn__runner_measure(const firn__runner *r, const firn__batch *b, const firn_tensor *loss, const firn_tensor *output,
+                           firn__metrics *sum)
 {
-    const fed_labels labels = find_labels(r, loss);
+    const batch_labels labels = find_labels(r, b, loss);
     const float mean = *firn_plan_value(r->plan, NULL);
     int rows = 0;
-    for (int i = 0; i < firn_plan_rows(r->plan); i++) rows += !is_ignored(&labels, i);
+    for (int i = 0; i < b->rows; i++) rows += !is_ignored(&labels, i);
     sum->loss_sum += (double)mean * rows;
     sum->rows += (uint64_t)rows;
     if (output != NULL) count_hits(r, &labels, output, sum);

@@ -30,8 +30,8 @@ void firn__runner_destroy(firn__runner *r, firn_ctx *ctx);
 
 typedef struct firn__cache firn__cache;
 
-/* Forward; from the cache if it has all rows, filling it if not. cache NULL: none. cached: may be NULL. The data have
- * been checked. */
+/* Forward, with the features of the rows that are in the cache, which then gets those of the others. cache NULL: none.
+ * cached: set if any row's were there; may be NULL. The data have been checked. */
 firn_status firn__runner_forward(firn__runner *r, firn_ctx *ctx, firn__cache *cache, const firn__batch *b, bool *cached);
 
 typedef struct firn__metrics {
@@ -40,8 +40,10 @@ typedef struct firn__metrics {
     uint64_t labelled, correct;
 } firn__metrics;
 
-/* Adds the loss, which is the plan's root, and the hits of the last forward; output may be NULL. Gives the batch's loss. */
-float firn__runner_measure(const firn__runner *r, const firn_tensor *loss, const firn_tensor *output, firn__metrics *sum);
+/* Adds the loss, which is the plan's root, and the hits of the last forward, which was of b; output may be NULL. Gives the
+ * batch's loss. */
+float firn__runner_measure(const firn__runner *r, const firn__batch *b, const firn_tensor *loss, const firn_tensor *output,
+                           firn__metrics *sum);
 double firn__metrics_loss(const firn__metrics *m);     /* NAN without rows */
 double firn__metrics_accuracy(const firn__metrics *m); /* NAN without labels */
 

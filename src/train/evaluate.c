@@ -32,7 +32,7 @@ firn_status firn__evaluate(firn_trainer *t, const firn_dataset *data, firn__cach
     *out = (firn__metrics){0};
     for (size_t i = 0; st == FIRN_OK && (b = batch_at(t, data, i)).rows > 0; i++) {
         st = firn__runner_forward(&t->eval, t->ctx, cache, &b, NULL);
-        if (st == FIRN_OK) firn__runner_measure(&t->eval, t->loss, t->output, out);
+        if (st == FIRN_OK) firn__runner_measure(&t->eval, &b, t->loss, t->output, out);
     }
     return st;
 }
@@ -52,9 +52,12 @@ firn_status firn_predict(firn_trainer *t, const firn_dataset *data, float *out)
 {
     if (t == NULL) return FIRN_ERR_ARGUMENT;
     const firn_shape s = firn_tensor_shape(t->output);
-    if (out == NULL || s.rank < 1 || s.dim[0] != FIRN_BATCH)
-        return firn_fail(t->ctx, FIRN_ERR_ARGUMENT,
-                         "firn_predict: out must not be NULL, and the trainer's output must have a row a sample");
+    if (out == NULL) return firn_fail(t->ctx, FIRN_ERR_ARGUMENT, "firn_predict: out must not be NULL");
+    if (t->output == NULL)
+        return firn_fail(t->ctx, FIRN_ERR_ARGUMENT, "firn_predict: the trainer was made without an output");
+    if (s.rank < 1 || s.dim[0] != FIRN_BATCH)
+        return firn_fail(t->ctx, FIRN_ERR_ARGUMENT, "firn_predict: the trainer's output \"%s\" must have a row a sample",
+                         firn_tensor_name(t->output));
     firn_shape sample = s;
     sample.dim[0] = 1;
     const size_t per = (size_t)firn_shape_count(sample);

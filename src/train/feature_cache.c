@@ -37,7 +37,7 @@ void firn__cache_start(firn__cache *c, uint64_t data_id, size_t count, size_t bu
 {
     const bool same = c->data_id == data_id && c->count == count;
     if (!same) firn__cache_clear(c);
-    c->off = c->off && same && c->budget == budget;
+    c->off = c->off && same;
     c->data_id = data_id;
     c->count = count;
     c->budget = budget;
@@ -67,6 +67,7 @@ bool firn__cache_valid(firn__cache *c, const firn_plan *plan)
     const uint64_t version = ask_version(c, plan);
     if (version != c->version) {
         firn__cache_clear(c);
+        if (c->above != NULL) firn__cache_clear(c->above);
         c->version = version;
         c->flops_a_sample = 0;
         c->off = false;

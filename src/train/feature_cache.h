@@ -10,6 +10,7 @@ typedef struct firn__cache_chunk firn__cache_chunk;
 struct firn__cache {
     firn_ctx *ctx;
     const firn__cache *beside; /* what it holds counts against the same budget */
+    firn__cache *above;        /* NULL, or one that stands on the same frozen part and perhaps more */
     uint64_t data_id, version; /* what the features stand on */
     size_t count;              /* samples of the data */
     size_t budget;
@@ -27,7 +28,8 @@ struct firn__cache {
 void firn__cache_start(firn__cache *c, uint64_t data_id, size_t count, size_t budget, bool again);
 void firn__cache_clear(firn__cache *c);
 
-/* Empties the cache if what is held is not what plan would compute; true if something is held after that. */
+/* Empties the cache, and the one above, if what is held is not what plan would compute; true if something is held after
+ * that. */
 bool firn__cache_valid(firn__cache *c, const firn_plan *plan);
 /* Of a valid cache; NULL: the sample is not there. */
 const void *firn__cache_get(const firn__cache *c, size_t sample);

@@ -26,7 +26,8 @@ static double seconds_now(void)
 static firn_status check_fit_options(const firn_trainer *t, const firn_fit_options *opt)
 {
     if (opt->epochs < 0 || opt->patience < 0)
-        return firn_fail(t->ctx, FIRN_ERR_ARGUMENT, "firn_fit: epochs and patience must not be negative");
+        return firn_fail(t->ctx, FIRN_ERR_ARGUMENT, "firn_fit: epochs is %d and patience %d; neither may be negative",
+                         opt->epochs, opt->patience);
     if (opt->patience > 0 && opt->validation == NULL)
         return firn_fail(t->ctx, FIRN_ERR_ARGUMENT, "firn_fit: patience needs validation data");
     return firn__events_check(t, opt->events, opt->n_events);
@@ -74,11 +75,12 @@ static void start_caches(fit_run *run)
     if (t->opt.no_cache || t->opt.augmented) return;
     const size_t budget = t->opt.cache_bytes ? t->opt.cache_bytes : (size_t)1 << 30;
     const bool again = t->position.epoch + 1 < (uint64_t)run->opt.epochs;
+    const firn_dataset *validation = run->opt.validation;
     run->train_cache = &t->train_cache;
-    firn__cache_start(run->train_cache, t->data_id, run->data->count, budget, again);
-    if (run->opt.validation == NULL) return;
     run->eval_cache = &t->eval_cache;
-    firn__cache_start(run->eval_cache, firn__data_id(run->opt.validation), run->opt.validation->count, budget, again);
+    firn__cache_start(run->train_cache, t->data_id, run->data->count, budget, again);
+    firn__cache_start(run->eval_cache, validation ? firn__data_id(validation) : 0, validation ? validation->count : 0,
+                      budget, again);
 }
 
 /* ---- a step ---- */
@@ -101,7 +103,7 @@ static firn_status run_batch(fit_run *run, uint64_t index, firn__metrics *sum, b
     const firn__batch b = {run->data, run->order, begin, (int)(left < size ? left : size)};
     const firn_status st = firn__runner_forward(&t->train, t->ctx, run->train_cache, &b, cached);
     if (st != FIRN_OK) return st;
-    const float loss = firn__runner_measure(&t->train, t->loss, t->output, sum);
+    const float loss = firn__runner_measure(&t->train, &b, t->loss, t->output, sum);
     if (!isfinite(loss))
         return firn_fail(t->ctx, FIRN_ERR_NUMERIC, "firn_fit: the loss is %g in epoch %llu, step %llu", (double)loss,
                          (unsigned long long)t->position.epoch + 1, (unsigned long long)t->position.step + 1);
@@ -243,6 +245,7 @@ static firn_status run_fit(fit_run *run)
 {
     firn_trainer *t = run->t;
     firn_status st = FIRN_OK;
+    firn_optimizer_forget(t->optimizer); /* what a caller's own loop has left */
     start_caches(run);
     while (st == FIRN_OK && !fit_done(run)) st = run_epoch(run);
     if (st == FIRN_STOPPED) return st;

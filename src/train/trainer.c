@@ -28,8 +28,10 @@ static firn_status check_trainer(firn_ctx *ctx, const firn_tensor *loss, const f
     if (output == NULL && firn_last_error(ctx) != FIRN_OK) return FIRN_ERR_ARGUMENT; /* what building it has left */
     if (output != NULL && firn_tensor_model(output) != firn_tensor_model(loss))
         return firn_fail(ctx, FIRN_ERR_ARGUMENT, "firn_trainer_create: output is a tensor of another model than loss");
-    if (opt->batch < 1 || opt->accumulate < 1)
-        return firn_fail(ctx, FIRN_ERR_ARGUMENT, "firn_trainer_create: batch and accumulate must not be negative");
+    if (opt->batch < 0 || opt->accumulate < 0)
+        return firn_fail(ctx, FIRN_ERR_ARGUMENT,
+                         "firn_trainer_create: batch is %d and accumulate %d; neither may be negative", opt->batch,
+                         opt->accumulate);
     return check_schedule(ctx, &opt->schedule);
 }
 
@@ -52,10 +54,10 @@ firn_status firn_trainer_create(firn_trainer **out, firn_tensor *loss, firn_tens
     firn_ctx *ctx = firn_model_ctx(m);
     if (out == NULL) return firn_fail(ctx, FIRN_ERR_ARGUMENT, "firn_trainer_create: out must not be NULL");
     firn_trainer_options how = opt ? *opt : (firn_trainer_options){0};
-    if (how.batch == 0) how.batch = 32;
-    if (how.accumulate == 0) how.accumulate = 1;
     firn_status st = check_trainer(ctx, loss, output, &how);
     if (st != FIRN_OK) return st;
+    if (how.batch == 0) how.batch = 32;
+    if (how.accumulate == 0) how.accumulate = 1;
     firn_trainer *t = firn__train_alloc(ctx, 1, sizeof *t);
     if (t == NULL) return FIRN_ERR_MEMORY;
     *t = (firn_trainer){.ctx = ctx,
@@ -65,7 +67,7 @@ firn_status firn_trainer_create(firn_trainer **out, firn_tensor *loss, firn_tens
                         .opt = how,
                         .train_cache = {.ctx = ctx},
                         .eval_cache = {.ctx = ctx}};
-    t->train_cache.beside = &t->eval_cache;
+    t->train_cache.beside = t->train_cache.above = &t->eval_cache;
     t->eval_cache.beside = &t->train_cache;
     st = fill_trainer(t);
     if (st != FIRN_OK) {

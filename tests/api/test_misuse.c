@@ -403,8 +403,8 @@ static void trainers(void **state)
 {
     const fixture *f = *state;
     FAILS(SHAPE, make_trainer(f->logits, NULL, (firn_trainer_options){0}), "scalar");
-    FAILS(ARGUMENT, make_trainer(f->loss, NULL, (firn_trainer_options){.batch = -1}), "batch negative");
-    FAILS(ARGUMENT, make_trainer(f->loss, NULL, (firn_trainer_options){.accumulate = -2}), "accumulate negative");
+    FAILS(ARGUMENT, make_trainer(f->loss, NULL, (firn_trainer_options){.batch = -1}), "batch -1 negative");
+    FAILS(ARGUMENT, make_trainer(f->loss, NULL, (firn_trainer_options){.accumulate = -2}), "accumulate -2 negative");
     FAILS(ARGUMENT, make_trainer(f->loss, f->elsewhere, (firn_trainer_options){0}), "output another model");
     FAILS(ARGUMENT, make_trainer(f->loss, NULL, (firn_trainer_options){.optim = {.lr = -1}}), "lr -1");
     FAILS(DTYPE, make_trainer(f->loss, firn_reshape(f->bytes, FIRN_SHAPE(FIRN_BATCH, 2, 3)), (firn_trainer_options){0}),
@@ -425,7 +425,7 @@ static void trainers(void **state)
     FAILS(ARGUMENT, firn_evaluate(f->trainer, &none, &metrics), "");
     FAILS(ARGUMENT, firn_evaluate(f->trainer, &data, NULL), "NULL");
     FAILS(ARGUMENT, firn_predict(f->trainer, &data, NULL), "NULL");
-    FAILS(ARGUMENT, fit(f, (firn_fit_options){.epochs = -1}), "epochs negative");
+    FAILS(ARGUMENT, fit(f, (firn_fit_options){.epochs = -1}), "epochs -1 negative");
     FAILS(ARGUMENT, fit(f, (firn_fit_options){.patience = 2}), "patience validation");
     FAILS(NAME, fit_event(f, (firn_freeze_event){.epoch = 2, .selector = "nobody"}), "\"nobody\"");
     FAILS(ARGUMENT, fit_event(f, (firn_freeze_event){.epoch = 2}), "selector");

@@ -13,14 +13,18 @@ static void a_bad_event_is_refused_before_the_first_step(void **state)
         firn_status status;
         const char *words;
     } cases[] = {
-        {{.selector = "conv1"}, FIRN_ERR_ARGUMENT, "event 1 either an epoch or a step"},
-        {{.epoch = 1, .step = 1, .selector = "conv1"}, FIRN_ERR_ARGUMENT, "event 1 either"},
-        {{.epoch = -1, .selector = "conv1"}, FIRN_ERR_ARGUMENT, "event 1 from 1"},
+        {{.selector = "conv1"}, FIRN_ERR_ARGUMENT, "event 1 epoch 0 step 0; one of them"},
+        {{.epoch = 1, .step = 1, .selector = "conv1"}, FIRN_ERR_ARGUMENT, "event 1 epoch 1 step 1"},
+        {{.epoch = -1, .selector = "conv1"}, FIRN_ERR_ARGUMENT, "event 1 epoch -1"},
         {{.epoch = 2, .rate = -1, .selector = "conv1"}, FIRN_ERR_ARGUMENT, "event 1 rate -1"},
         {{.epoch = 2, .rate = NAN, .selector = "conv1"}, FIRN_ERR_ARGUMENT, "event 1 rate"},
         {{.epoch = 9, .selector = "conv7"}, FIRN_ERR_NAME, "conv7"},
         {{.epoch = 9, .selector = "conv1,,conv2"}, FIRN_ERR_ARGUMENT, "empty term"},
         {{.epoch = 9}, FIRN_ERR_ARGUMENT, "selector NULL"},
+        {{.epoch = 2, .selector = "drop2"}, FIRN_ERR_NAME, "event 1 drop2"}, /* dropout has nothing to freeze */
+        {{.epoch = 2, .selector = "conv2, drop3"}, FIRN_ERR_NAME, "event 1 drop3"},
+        {{.epoch = 2, .selector = "drop? ,conv2"}, FIRN_ERR_NAME, "event 1 drop?"},
+        {{.epoch = 2, .selector = "conv2,drop2,!drop2"}, FIRN_ERR_NAME, "event 1 drop2"},
     };
     static rig r;
     rig_open(&r, RIG_PLAIN, &usual, 1);
@@ -94,6 +98,21 @@ static void steps_and_epochs_of_events_are_those_of_each_fit(void **state)
     rig_close(&r);
 }
 
+static void events_take_every_selector_that_freezing_takes(void **state)
+{
+    (void)state;
+    static const char *const selectors[] = {"*,!fc2", "! fc2,!drop2", " conv? , ! conv2, !*, conv1 "};
+    static rig r;
+    rig_open(&r, RIG_PLAIN, &usual, 1);
+    for (size_t i = 0; i < sizeof selectors / sizeof *selectors; i++) {
+        const firn_freeze_event event = {.epoch = 1, .selector = selectors[i]};
+        assert_ok(r.ctx, firn_freeze(r.m, selectors[i], NULL));
+        assert_ok(r.ctx, firn_unfreeze(r.m, "*", NULL));
+        assert_ok(r.ctx, firn_fit(r.t, &r.data, &(firn_fit_options){.events = &event, .n_events = 1}));
+    }
+    rig_close(&r);
+}
+
 static void ready_made_lists_run(void **state)
 {
     (void)state;
@@ -121,6 +140,7 @@ int main(void)
         cmocka_unit_test(a_bad_event_is_refused_before_the_first_step),
         cmocka_unit_test(events_happen_before_their_epoch_or_step),
         cmocka_unit_test(steps_and_epochs_of_events_are_those_of_each_fit),
+        cmocka_unit_test(events_take_every_selector_that_freezing_takes),
         cmocka_unit_test(ready_made_lists_run),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

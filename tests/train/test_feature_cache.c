@@ -345,8 +345,8 @@ static const scenario scenarios[] = {
     {"statistics written", statistics_written, RIG_NORM, 3 * ALL, ALL, "served 270", &usual},
     {"skip across the frontier", skip_across_the_frontier, RIG_SKIP, 2 * ALL, ALL, "served 180", &usual},
     {"validated", validated, RIG_PLAIN, 2 * (ALL + RIG_VAL), ALL + RIG_VAL, "holds 120 served 240", &usual},
-    {"frozen on the way, restored", frozen_on_the_way_and_restored, RIG_PLAIN, 4 * ALL + 2 * RIG_VAL, ALL + RIG_VAL,
-     "served 420", &usual},
+    {"frozen on the way, restored", frozen_on_the_way_and_restored, RIG_PLAIN, 4 * ALL + 2 * RIG_VAL, ALL,
+     "holds 90 of 90 served 420", &usual},
     {"stopped while filling", stopped_while_filling, RIG_PLAIN, 2 * ALL, ALL, "served 180", &usual},
     {"evaluated between", evaluated_between, RIG_PLAIN, 2 * ALL, ALL, "served 180", &usual},
 };
@@ -509,6 +509,47 @@ static void validation_goes_without_where_only_the_training_data_fit(void **stat
     rig_close(&without);
 }
 
+/* What validation holds of the mask before would leave no room for a single sample of the mask now. */
+static void features_of_another_mask_take_no_room(void **state)
+{
+    (void)state;
+    static rig r;
+    rig_open(&r, RIG_PLAIN, &small, 1);
+    firn_dataset two = r.data;
+    two.count = 2;
+    freeze(&r, "conv1,conv2");
+    const firn_freeze_event event = {.epoch = 3, .unfreeze = true, .selector = "conv2"};
+    firn_fit_options how = {.epochs = 2, .validation = &r.other};
+    assert_ok(r.ctx, firn_fit(r.t, &two, &how));
+    const firn_cache_stats before = firn_trainer_cache(r.t);
+    assert_true(before.samples > 2 && before.samples < before.wanted); /* validation has filled the budget */
+    how = (firn_fit_options){.epochs = 4, .validation = &r.other, .events = &event, .n_events = 1};
+    assert_ok(r.ctx, firn_fit(r.t, &two, &how));
+    const firn_cache_stats after = firn_trainer_cache(r.t);
+    assert_null(after.why_unused);
+    assert_true(after.samples > 2 && after.bytes <= 4000);
+    rig_close(&r);
+}
+
+static void validation_data_of_the_fit_before_take_no_room(void **state)
+{
+    (void)state;
+    static rig r;
+    rig_open(&r, RIG_PLAIN, &small, 1);
+    firn_dataset two = r.data;
+    two.count = 2;
+    freeze(&r, "conv1,conv2");
+    assert_ok(r.ctx, firn_fit(r.t, &two, &(firn_fit_options){.epochs = 2, .validation = &r.other}));
+    firn_cache_stats stats = firn_trainer_cache(r.t);
+    assert_int_equal(stats.wanted, 2 + RIG_TRAIN);
+    assert_true(stats.samples > 2 && stats.samples < stats.wanted);
+    fit(&r, &r.data, 2);
+    stats = firn_trainer_cache(r.t);
+    assert_int_equal(stats.wanted, RIG_TRAIN);
+    assert_in_range(stats.samples, 55, 65); /* as if the validation had not been */
+    rig_close(&r);
+}
+
 /* Wherever memory runs out, the cache gives way or the call fails, and then the trainer still works. */
 static void failing_allocations_never_change_the_result(void **state)
 {
@@ -539,15 +580,92 @@ static void failing_allocations_never_change_the_result(void **state)
     rig_close(&without);
 }
 
+typedef struct cached_steps {
+    int cached, all; /* steps of the second epoch */
+} cached_steps;
+
+static int count_cached(const firn_progress *p, void *user)
+{
+    cached_steps *steps = user;
+    steps->all += p->epoch == 2;
+    steps->cached += p->epoch == 2 && p->cached;
+    return 0;
+}
+
+/* Of six batches the first four are in the cache, the last in part: of each step's three batches the first is. */
+static void a_step_is_cached_if_any_of_its_batches_is(void **state)
+{
+    (void)state;
+    static rig r;
+    firn_trainer_options opt = small;
+    opt.accumulate = 3;
+    rig_open(&r, RIG_PLAIN, &opt, 1);
+    freeze(&r, "conv1,conv2");
+    cached_steps steps = {0};
+    assert_ok(r.ctx, firn_fit(r.t, &r.data,
+                              &(firn_fit_options){
+                                  .epochs = 2, .no_shuffle = true, .on_progress = count_cached, .user = &steps}));
+    assert_in_range(firn_trainer_cache(r.t).samples, 49, 64);
+    assert_int_equal(steps.all, 2);
+    assert_int_equal(steps.cached, 2);
+    rig_close(&r);
+}
+
+typedef struct accuracies {
+    float epoch[3];
+} accuracies;
+
+static int keep_accuracy(const firn_progress *p, void *user)
+{
+    if (p->epoch_end) ((accuracies *)user)->epoch[p->epoch - 1] = p->accuracy;
+    return 0;
+}
+
+/* The labels reach the loss through a frozen layer alone, so that a batch from the cache need not feed them. */
+static accuracies trained_on_encoded_labels(bool no_cache)
+{
+    firn_ctx *ctx = test_ctx(NULL, 1, NULL);
+    firn_model *m = firn_model_create(ctx);
+    firn_tensor *x = firn_input(m, "x", FIRN_F32, FIRN_SHAPE(FIRN_BATCH, 2)),
+                *label = firn_input(m, "label", FIRN_I32, FIRN_SHAPE(FIRN_BATCH)),
+                *one = firn_reshape(firn_scale(label, 1), FIRN_SHAPE(FIRN_BATCH, 1)),
+                *code = firn_nn_linear(one, "code", &(firn_nn_linear_cfg){.out = 2}),
+                *out = firn_nn_linear(x, "head", &(firn_nn_linear_cfg){.out = 2});
+    const float values[8] = {1, 0, 0, 1, 2, 1, 1, 2};
+    const int32_t labels[4] = {0, 1, 0, 1};
+    const firn_feed feeds[2] = {{"x", values}, {"label", labels}};
+    accuracies got;
+    firn_trainer *t;
+    assert_ok(ctx, firn_freeze(m, "code", NULL));
+    assert_ok(ctx, firn_trainer_create(&t, firn_mse(out, code), out, &(firn_trainer_options){.no_cache = no_cache}));
+    assert_ok(ctx, firn_fit(t, &(firn_dataset){4, feeds, 2, NULL},
+                            &(firn_fit_options){.epochs = 3, .on_progress = keep_accuracy, .user = &got}));
+    assert_int_equal(firn_trainer_cache(t).served, no_cache ? 0 : 2 * 4);
+    firn_trainer_destroy(t);
+    firn_ctx_destroy(ctx);
+    return got;
+}
+
+static void accuracy_counts_labels_that_the_cache_spares_the_plan(void **state)
+{
+    (void)state;
+    const accuracies with = trained_on_encoded_labels(false), without = trained_on_encoded_labels(true);
+    for (int e = 0; e < 3; e++) assert_close(with.epoch[e], without.epoch[e], 0, 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(training_from_the_cache_gives_the_same_bits),
         cmocka_unit_test(every_optimizer_gives_the_same_bits_with_any_number_of_threads),
         cmocka_unit_test(swapped_feeds_are_other_data),
+        cmocka_unit_test(a_step_is_cached_if_any_of_its_batches_is),
+        cmocka_unit_test(accuracy_counts_labels_that_the_cache_spares_the_plan),
         cmocka_unit_test(the_budget_is_kept_whatever_it_is),
         cmocka_unit_test(what_did_not_fit_is_no_reason_under_another_mask),
         cmocka_unit_test(validation_goes_without_where_only_the_training_data_fit),
+        cmocka_unit_test(features_of_another_mask_take_no_room),
+        cmocka_unit_test(validation_data_of_the_fit_before_take_no_room),
         cmocka_unit_test(failing_allocations_never_change_the_result),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -190,6 +190,27 @@ static void accumulating_batches_is_a_larger_batch(void **state)
     rig_close(&parts);
 }
 
+/* By a loop that was left in the middle of a step: the first step of a fit is made of its own batches. */
+static void what_was_accumulated_before_has_no_share_in_a_fit(void **state)
+{
+    (void)state;
+    static rig left, plain;
+    for (int accumulate = 1; accumulate <= 2; accumulate++) {
+        const firn_trainer_options opt = {.batch = 16, .accumulate = accumulate, .optim = {.lr = 0.1f}};
+        rig_open(&left, RIG_SKIP, &opt, 1);
+        rig_open(&plain, RIG_SKIP, &opt, 1);
+        firn_plan *plan = firn_trainer_plan(left.t);
+        assert_ok(left.ctx, firn_plan_forward(plan, left.other_feeds, 2, 16));
+        assert_ok(left.ctx, firn_plan_backward(plan));
+        assert_ok(left.ctx, firn_optimizer_accumulate(firn_trainer_optimizer(left.t), plan));
+        assert_ok(left.ctx, firn_fit(left.t, &left.data, NULL));
+        assert_ok(plain.ctx, firn_fit(plain.t, &plain.data, NULL));
+        rig_assert_equal(&left, &plain);
+        rig_close(&left);
+        rig_close(&plain);
+    }
+}
+
 static void any_batch_fits_any_number_of_samples(void **state)
 {
     (void)state;
@@ -423,7 +444,8 @@ static void misuse_is_named(void **state)
     assert_fails(r.ctx, FIRN_ERR_ARGUMENT, firn_fit(r.t, &d, NULL), "feed 2");
     feeds[1].data = NULL;
     assert_fails(r.ctx, FIRN_ERR_ARGUMENT, firn_fit(r.t, &d, NULL), "feed 1");
-    assert_fails(r.ctx, FIRN_ERR_ARGUMENT, firn_fit(r.t, &r.data, &(firn_fit_options){.epochs = -1}), "epochs");
+    assert_fails(r.ctx, FIRN_ERR_ARGUMENT, firn_fit(r.t, &r.data, &(firn_fit_options){.epochs = -1}), "epochs -1");
+    assert_fails(r.ctx, FIRN_ERR_ARGUMENT, firn_fit(r.t, &r.data, &(firn_fit_options){.patience = -3}), "patience -3");
     assert_fails(r.ctx, FIRN_ERR_ARGUMENT, firn_fit(r.t, &r.data, &(firn_fit_options){.patience = 1}),
                  "patience validation");
     d = r.val;
@@ -451,6 +473,7 @@ int main(void)
         cmocka_unit_test(progress_counts_steps_and_means),
         cmocka_unit_test(steps_after_the_first_allocate_nothing),
         cmocka_unit_test(accumulating_batches_is_a_larger_batch),
+        cmocka_unit_test(what_was_accumulated_before_has_no_share_in_a_fit),
         cmocka_unit_test(any_batch_fits_any_number_of_samples),
         cmocka_unit_test(a_stopped_fit_goes_on_as_if_it_had_not_been_stopped),
         cmocka_unit_test(a_fit_goes_on_in_another_process_bit_for_bit),

@@ -10,8 +10,8 @@ static void options_out_of_range_are_named(void **state)
         firn_trainer_options opt;
         const char *words;
     } cases[] = {
-        {{.batch = -1}, "batch"},
-        {{.accumulate = -1}, "accumulate"},
+        {{.batch = -1}, "batch -1 negative"},
+        {{.accumulate = -2}, "accumulate -2 negative"},
         {{.optim = {.lr = -1}}, "optimizer lr"},
         {{.schedule = {.kind = (firn_schedule_kind)7}}, "schedule kind 7"},
         {{.schedule = {.kind = FIRN_STEP_DECAY}}, "every"},
