@@ -30,7 +30,7 @@ typedef struct firn__band {
  * should be long. Chunk i: images n*i/chunks to n*(i+1)/chunks. */
 static inline int64_t firn__conv_chunks(const firn__conv_args *v)
 {
-    enum { most = 8, pixels = 28 * 28 };
+    enum { most = 8, pixels = 512 };
     const int64_t size = v->oh * v->ow, images = size > 0 && size < pixels ? (pixels - 1) / size + 1 : 1;
     const int64_t fit = v->n / images;
     return fit < 1 ? 1 : fit < most ? fit : most;
