@@ -237,7 +237,7 @@ typedef struct firn__vector_kernels {
     void (*winograd_gradient)(float *const dy[16], int64_t channels, float *to, int64_t apart);
     void (*winograd_output)(const float *from, int64_t apart, int64_t first, int64_t last, const firn__epilogue_args *e,
                             float *const y[16]); /* channels first..last-1 */
-    void (*winograd_weight)(const float g[9][16], float to[36][16]);
+    void (*winograd_weight)(const float g[9][16], int64_t n, float *to, int64_t apart);
     void (*winograd_weight_gradient)(const float *from, int64_t apart, int64_t count, float *to, int64_t step);
     /* Bit j of masks[i]: x[i * ld + j] is not 0, columns <= 64. Whether rows of 64 are finite. */
     void (*nonzero)(int64_t rows, int64_t columns, const float *x, int64_t ld, uint64_t *masks);

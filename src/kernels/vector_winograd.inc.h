@@ -87,7 +87,7 @@ static void winograd_gradient(float *const dy[16], int64_t channels, float *to, 
     }
 }
 
-static void winograd_weight(const float g[9][16], float to[36][16])
+static void winograd_weight(const float g[9][16], int64_t n, float *to, int64_t apart)
 {
     vf half[3][6], row[6];
     EACH(j, 3) {
@@ -99,7 +99,7 @@ static void winograd_weight(const float g[9][16], float to[36][16])
         vf d[3];
         EACH(j, 3) d[j] = vf_mul(half[j][i], point_scale(i));
         points_of_row(d, 3, row);
-        EACH(j, 6) vf_store_n(to[6 * i + j], vf_mul(row[j], point_scale(j)), 16);
+        EACH(j, 6) vf_store_n(to + (6 * i + j) * apart, vf_mul(row[j], point_scale(j)), n);
     }
 }
 

@@ -116,13 +116,12 @@ static void pack_points(void *arg, int64_t part, int worker)
     const int64_t apart_u = job->v.c * packed_columns(job->ctx, job->v.o);
     for (int64_t c = 0; c < job->v.c; c++)
         for (int64_t j = 0; j < width; j += lanes) {
-            float g[9][lanes], u[points][lanes];
-            const int64_t n = firn__min(lanes, width - j), there = firn__min(lanes, columns - j);
+            float g[9][lanes];
+            const int64_t there = firn__min(lanes, columns - j);
             const float *weight = job->weight + c * job->in + (first + j) * job->out;
             tiles->transpose(there, 9, lanes, weight, job->out, g[job->turn ? 8 : 0], job->turn ? -lanes : lanes);
-            job->ctx->kernels->vector->winograd_weight((const float(*)[lanes])g, u);
-            float *to = job->packed + first * job->v.c + c * width + j;
-            for (int q = 0; q < points; q++, to += apart_u) memcpy(to, u[q], (size_t)n * sizeof *to);
+            job->ctx->kernels->vector->winograd_weight((const float(*)[lanes])g, firn__min(lanes, width - j),
+                                                       job->packed + first * job->v.c + c * width + j, apart_u);
         }
 }
 
