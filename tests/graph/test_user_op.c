@@ -332,12 +332,15 @@ static void integers_have_no_gradient(void **state)
 
 static const firn_op *to_the_other(const firn_op_build *b);
 static const firn_op *to_what_is_none(const firn_op_build *b);
+static const firn_op *to_one_with_more(const firn_op_build *b);
 static const firn_op here = {
     .name = "here", .n_in = 1, .shape = same_shape, .forward = copy_forward, .resolve = to_the_other};
 static const firn_op there = {
     .name = "there", .n_in = 1, .shape = same_shape, .forward = copy_forward, .resolve = to_the_other};
 static const firn_op lost = {
     .name = "lost", .n_in = 1, .shape = same_shape, .forward = copy_forward, .resolve = to_what_is_none};
+static const firn_op greedy = { /* without an attribute, it resolves to one that reads 8 bytes of it */
+    .name = "greedy", .n_in = 1, .shape = same_shape, .forward = copy_forward, .resolve = to_one_with_more};
 
 static const firn_op *to_the_other(const firn_op_build *b) { return b->op == &here ? &there : &here; }
 
@@ -346,6 +349,13 @@ static const firn_op *to_what_is_none(const firn_op_build *b)
     (void)b;
     static const firn_op none = {.name = "none", .n_in = 1, .shape = same_shape};
     return &none;
+}
+
+static const firn_op *to_one_with_more(const firn_op_build *b)
+{
+    (void)b;
+    static const firn_op more = {.name = "more", .n_in = 1, .attr_bytes = 8, .shape = same_shape, .forward = copy_forward};
+    return &more;
 }
 
 static void an_operator_resolves_once_and_to_what_can_run(void **state)
@@ -360,6 +370,8 @@ static void an_operator_resolves_once_and_to_what_can_run(void **state)
     firn_plan_destroy(plan);
     assert_fails(r->ctx, FIRN_ERR_ARGUMENT, firn_plan_create(&plan, firn_apply(&lost, &r->x, NULL), &how),
                  "\"lost\" resolves forward");
+    assert_fails(r->ctx, FIRN_ERR_ARGUMENT, firn_plan_create(&plan, firn_apply(&greedy, &r->x, NULL), &how),
+                 "\"greedy\" resolves attr_bytes");
     assert_ok(r->ctx, firn_check_op(r->ctx, &here, &c, 1));
     firn_op gradient = here;
     gradient.backward = never_backward;
