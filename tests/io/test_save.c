@@ -132,11 +132,12 @@ static void a_delta_knows_its_base_by_content(void **state)
         float value;
         firn_status status;
     } rows[] = {
-        {"base", "head", {1, {4}}, 1, FIRN_OK},
-        {"head", "base", {1, {4}}, 1, FIRN_OK},
-        {"bass", "head", {1, {4}}, 1, FIRN_ERR_STATE},
-        {"base", "head", {2, {2, 2}}, 1, FIRN_ERR_STATE},
-        {"base", "head", {1, {4}}, 1.0000001f, FIRN_ERR_STATE},
+        {"base", "head", {2, {2, 2}}, 1, FIRN_OK},
+        {"head", "base", {2, {2, 2}}, 1, FIRN_OK},
+        {"bass", "head", {2, {2, 2}}, 1, FIRN_ERR_STATE},
+        {"base", "head", {1, {4}}, 1, FIRN_ERR_STATE},
+        {"base", "head", {2, {4, 1}}, 1, FIRN_ERR_STATE},
+        {"base", "head", {2, {2, 2}}, 1.0000001f, FIRN_ERR_STATE},
     };
     firn_ctx *ctx = test_ctx(NULL, 1, NULL);
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
