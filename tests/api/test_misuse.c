@@ -365,7 +365,8 @@ static void optimizers(void **state)
     FAILS(ARGUMENT, firn_optimizer_set_rate(f->optimizer, "w", 0), "freeze");
     FAILS(ARGUMENT, firn_optimizer_set_rate(f->optimizer, "w", NAN), "nan");
     FAILS(NAME, firn_optimizer_set_rate(f->optimizer, "nobody", 2), "\"nobody\" matches");
-    const firn_optimizer_entry unknown = {"nobody", "momentum_buffer", xs[0], 18, 1}, wrong = {"w", "exp_avg", xs[0], 18, 1};
+    const firn_optimizer_entry unknown = {"nobody", "momentum_buffer", xs[0], 18, 1},
+                               wrong = {"w", "exp_avg", xs[0], 18, 1};
     FAILS(NAME, firn_optimizer_restore(f->optimizer, &unknown), "\"nobody\"");
     FAILS(NAME, firn_optimizer_restore(f->optimizer, &wrong), "\"w\" \"exp_avg\"");
 

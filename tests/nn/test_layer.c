@@ -88,7 +88,8 @@ static void conv2d_has_torchs_names_shapes_and_ranges(void **state)
     (void)state;
     world w;
     world_open(&w);
-    const firn_tensor *y = firn_nn_conv2d(w.image, "features.0", &(firn_nn_conv2d_cfg){.out = 40, .kernel = 3, .groups = 2});
+    const firn_tensor *y =
+        firn_nn_conv2d(w.image, "features.0", &(firn_nn_conv2d_cfg){.out = 40, .kernel = 3, .groups = 2});
     assert_shape(firn_tensor_shape(y), FIRN_SHAPE(FIRN_BATCH, 40, 7, 7));
     assert_tensor(&w, "features.0.weight", FIRN_SHAPE(40, 2, 3, 3));
     assert_uniform(&w, "features.0.weight", 1 / sqrt(2 * 9));
