@@ -104,6 +104,15 @@ static void labels_that_are_no_class_have_no_share_in_accuracy(void **state)
     assert_close(got.accuracy, 1.0 / 3, 1e-9, 0);
     assert_int_equal(got.count, 5);
     firn_trainer_destroy(t);
+
+    /* Of two such inputs neither is taken for the labels. */
+    firn_tensor *weight = firn_scale(firn_input(m, "weight", FIRN_U8, FIRN_SHAPE(FIRN_BATCH)), 0);
+    assert_ok(ctx, firn_trainer_create(&t, firn_mse(firn_add(firn_scale(label, 1), weight), weight), logits, NULL));
+    const uint8_t weights[5] = {0};
+    const firn_feed more[] = {feeds[0], feeds[1], {"weight", weights}};
+    assert_ok(ctx, firn_evaluate(t, &(firn_dataset){5, more, 3, NULL}, &got));
+    assert_true(isnan(got.accuracy));
+    firn_trainer_destroy(t);
     firn_ctx_destroy(ctx);
 }
 
