@@ -30,6 +30,11 @@ static void freezing_costs_less_and_the_report_says_so_before_any_step(void **st
     net_forward(&n, plan, 0, BATCH);
     assert_int_equal(now.bytes_arena + now.bytes_grads + now.bytes_packed + now.bytes_tables, n.memory.bytes - before);
     assert_true(now.flops_grad_weight == all.flops_grad_weight && now.bytes_arena == all.bytes_arena);
+    firn_plan_forget(plan);
+    assert_ok(n.ctx, firn_freeze(n.m, "conv1,conv2", NULL)); /* what is not needed any more is given back */
+    assert_ok(n.ctx, firn_plan_cost(plan, &now, NULL));
+    net_forward(&n, plan, 0, BATCH);
+    assert_int_equal(now.bytes_arena + now.bytes_grads + now.bytes_packed + now.bytes_tables, n.memory.bytes - before);
     firn_plan_destroy(plan);
     net_finish(&n);
 }
