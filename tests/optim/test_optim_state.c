@@ -165,6 +165,9 @@ static void a_wrong_entry_is_refused(void **state)
     firn_optimizer_entry e = good;
     e.param = "a.wait";
     assert_fails(net.ctx, FIRN_ERR_NAME, firn_optimizer_restore(net.o, &e), "a.wait exp_avg");
+    assert_non_null(firn_state(net.m, "seen", FIRN_SHAPE(NET_HIDDEN), (firn_init){0})); /* no parameter */
+    e.param = "seen";
+    assert_fails(net.ctx, FIRN_ERR_NAME, firn_optimizer_restore(net.o, &e), "seen exp_avg");
     e = good;
     e.buffer = "momentum_buffer";
     assert_fails(net.ctx, FIRN_ERR_NAME, firn_optimizer_restore(net.o, &e), "a.bias momentum_buffer");
