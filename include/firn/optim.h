@@ -19,7 +19,8 @@ typedef enum firn_optim_kind { FIRN_SGD = 0, FIRN_ADAM, FIRN_ADAMW, FIRN_ADADELT
  *             w -= lr * (momentum ? v : d) (rho is PyTorch's alpha) */
 typedef struct firn_optim {
     firn_optim_kind kind;
-    float lr;                              /* default: SGD, RMSprop, Adadelta, Adam(W): 0.01, 0.01, 1, 0.001 */
+    float lr;                              /* default: SGD, RMSprop, Adadelta, Adam(W): 0.01 (PyTorch's: 0.001), 0.01, 1,
+                                            * 0.001 */
     float momentum;                        /* SGD, RMSprop */
     float beta1, beta2;                    /* Adam(W): 0.9, 0.999 */
     float rho;                             /* Adadelta 0.9 (PyTorch's; Keras: 0.95), RMSprop 0.99 */

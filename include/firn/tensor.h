@@ -37,7 +37,7 @@ typedef struct firn_tensor firn_tensor; /* an input, a named tensor or an operat
 /* Each of these takes NULL and then gives rank 0, FIRN_F32, "" and NULL. */
 FIRN_API firn_shape firn_tensor_shape(const firn_tensor *t); /* dim[0] is FIRN_BATCH where the batch runs */
 FIRN_API firn_dtype firn_tensor_dtype(const firn_tensor *t);
-FIRN_API const char *firn_tensor_name(const firn_tensor *t); /* full name, or the operator's for an unnamed value */
+FIRN_API const char *firn_tensor_name(const firn_tensor *t); /* full name; of a computed value, scope and operator */
 FIRN_API firn_model *firn_tensor_model(const firn_tensor *t);
 
 FIRN_API size_t firn_dtype_size(firn_dtype dtype); /* bytes an element; 0 for an unknown type */

@@ -31,6 +31,8 @@ static void a_star_is_any_run_and_a_question_mark_one_character(void **state)
     assert_true(matches("bn?.running_*", "bn1.running_mean"));
     assert_false(matches("bn?.running_*", "bn12.running_mean"));
     assert_false(matches("bn?", "bn.x"));
+    assert_false(matches("bn?x", "bn.x"));
+    assert_true(matches("bn?x", "bn1x"));
     assert_true(matches("*a*b*c", "xxaxxbxaxbxxc"));
     assert_false(matches("*a*b*c", "xxaxxbxaxbxx"));
     assert_true(matches("f*.bias", "features.3.bias"));

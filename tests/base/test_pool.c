@@ -1,3 +1,5 @@
+#define _GNU_SOURCE /* sched_setaffinity */
+#include <sched.h>
 #include <stdatomic.h>
 
 #include "ctx.h"
@@ -83,6 +85,27 @@ static void workspaces_do_not_overlap(void **state)
     firn_ctx_destroy(ctx);
 }
 
+/* Of all processors that there are, and of one alone. */
+static void by_default_there_is_a_thread_for_each_processor_that_may_be_used(void **state)
+{
+    (void)state;
+    cpu_set_t before, set;
+    assert_int_equal(sched_getaffinity(0, sizeof before, &before), 0);
+    size_t last = 0;
+    for (int one = 0; one < 2; one++) {
+        CPU_ZERO(&set);
+        for (size_t i = 0; i < CPU_SETSIZE; i++)
+            if (!one || i == last) CPU_SET(i, &set);
+        assert_int_equal(sched_setaffinity(0, sizeof set, &set), 0);
+        assert_int_equal(sched_getaffinity(0, sizeof set, &set), 0);
+        for (size_t i = 0; i < CPU_SETSIZE; i++)
+            if (CPU_ISSET(i, &set)) last = i;
+        const int usable = CPU_COUNT(&set);
+        assert_int_equal(firn__pool_default_threads(), usable < FIRN_MAX_THREADS ? usable : FIRN_MAX_THREADS);
+    }
+    assert_int_equal(sched_setaffinity(0, sizeof before, &before), 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -90,6 +113,7 @@ int main(void)
         cmocka_unit_test(a_crew_inside_a_region_stays_on_its_worker),
         cmocka_unit_test(many_short_jobs_and_long_pauses_lose_nothing),
         cmocka_unit_test(workspaces_do_not_overlap),
+        cmocka_unit_test(by_default_there_is_a_thread_for_each_processor_that_may_be_used),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

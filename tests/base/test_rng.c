@@ -41,6 +41,40 @@ static void normal_numbers_have_the_moments_and_tails_of_a_normal(void **state)
     assert_close(beyond_3 / (double)DRAWS, 0.0027, 0, 0.0006);
 }
 
+/* The key whose draw of index 0 has these 53 bits on top: SplitMix64's finaliser backwards. */
+static uint64_t key_of_draw(uint64_t top)
+{
+    uint64_t x = top << 11;
+    x ^= x >> 31 ^ x >> 62;
+    x *= 0x319642b2d24d8ec3u;
+    x ^= x >> 27 ^ x >> 54;
+    x *= 0x96de1b173f119089u;
+    return x ^ x >> 30 ^ x >> 60;
+}
+
+static void normal_numbers_are_the_quantiles_of_their_draws(void **state)
+{
+    (void)state;
+    static const struct {
+        uint64_t draw; /* of 2^53, in the middle of its step */
+        double quantile;
+    } rows[] = {
+        {0, -8.292361075813595},
+        {50, -7.724682450032364},
+        {1000, -7.3347380140439435},
+        {UINT64_C(1) << 20, -6.337957681066634},
+        {UINT64_C(1) << 30, -5.166578119641679},
+        {UINT64_C(1) << 40, -3.6683292851212057},
+        {UINT64_C(1) << 49, -1.5341205443525454},
+        {UINT64_C(1) << 51, -0.6744897501960816},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        assert_close(firn__rng_normal(key_of_draw(rows[i].draw), 0), rows[i].quantile, 3e-7, 0);
+        const uint64_t mirror = (UINT64_C(1) << 53) - 1 - rows[i].draw;
+        if (rows[i].quantile > -5) assert_close(firn__rng_normal(key_of_draw(mirror), 0), -rows[i].quantile, 3e-7, 0);
+    }
+}
+
 static void bounded_numbers_stay_below_their_bound(void **state)
 {
     (void)state;
@@ -48,7 +82,14 @@ static void bounded_numbers_stay_below_their_bound(void **state)
     for (uint64_t i = 0; i < DRAWS; i++) count[firn__rng_below(1, i, 10)]++;
     for (int i = 0; i < 10; i++) assert_close(count[i], DRAWS / 10, 0, 5 * sqrt(DRAWS / 10.0));
     assert_int_equal(firn__rng_below(1, 5, 1), 0);
-    assert_true(firn__rng_below(1, 5, UINT64_C(1) << 40) < UINT64_C(1) << 40);
+    const uint64_t wide = UINT64_C(1) << 40;
+    int upper = 0;
+    for (uint64_t i = 0; i < 1000; i++) {
+        const uint64_t drawn = firn__rng_below(1, i, wide);
+        assert_true(drawn < wide);
+        upper += drawn >= wide / 2;
+    }
+    assert_close(upper, 500, 0, 80);
 }
 
 static void random_bits_are_balanced_for_neighbouring_indices_and_mixed_keys(void **state)
@@ -92,6 +133,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(uniform_numbers_fill_the_unit_interval_evenly),
         cmocka_unit_test(normal_numbers_have_the_moments_and_tails_of_a_normal),
+        cmocka_unit_test(normal_numbers_are_the_quantiles_of_their_draws),
         cmocka_unit_test(bounded_numbers_stay_below_their_bound),
         cmocka_unit_test(random_bits_are_balanced_for_neighbouring_indices_and_mixed_keys),
         cmocka_unit_test(every_bit_of_the_data_and_its_length_reach_the_hash),

@@ -204,7 +204,7 @@ static void bench_conv(firn_ctx *ctx, int64_t n, int64_t c, int64_t size, int64_
         it.run = passes[p].run;
         if (strstr(name, only) != NULL) report(&it, name, flops);
     }
-    free(it.x), free(it.y), free(it.dw), free(it.db), free(it.packed), free(it.scratch), free(bias);
+    free(it.x), free(it.y), free(it.dw), free(it.db), free(it.packed), free(it.packed_dx), free(it.scratch), free(bias);
 }
 
 static void bench_convs(firn_ctx *ctx)

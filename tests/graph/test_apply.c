@@ -114,11 +114,35 @@ static void an_optional_input_that_could_not_be_built_is_missed(void **state)
     firn_ctx_destroy(ctx);
 }
 
+/* 1000 bytes in all, however many scopes they are in. */
+static void scopes_cannot_grow_without_end(void **state)
+{
+    (void)state;
+    char half[601];
+    memset(half, 'a', 600);
+    half[600] = '\0';
+    firn_ctx *ctx = test_ctx(NULL, 1, NULL);
+    firn_model *m = firn_model_create(ctx);
+    firn_scope_push(m, half);
+    assert_non_null(firn_param(m, "w", FIRN_SHAPE(2), (firn_init){0}));
+    firn_scope_push(m, half);
+    assert_int_equal(firn_last_error(ctx), FIRN_ERR_ARGUMENT);
+    assert_message_has(ctx, "firn_scope_push 1000 bytes");
+    assert_null(firn_param(m, "w", FIRN_SHAPE(2), (firn_init){0}));
+    firn_scope_pop(m);
+    firn_clear_error(ctx);
+    assert_refused(ctx, FIRN_ERR_ARGUMENT, firn_param(m, half, FIRN_SHAPE(2), (firn_init){0}), "firn_param 1000 bytes");
+    assert_non_null(firn_param(m, "v", FIRN_SHAPE(2), (firn_init){0}));
+    firn_scope_pop(m);
+    firn_ctx_destroy(ctx);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(an_incomplete_operator_is_refused),
         cmocka_unit_test(a_check_that_gives_no_reason_is_given_one),
+        cmocka_unit_test(scopes_cannot_grow_without_end),
         cmocka_unit_test(an_optional_input_that_could_not_be_built_is_missed),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

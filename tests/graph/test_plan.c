@@ -290,6 +290,37 @@ static void feeds_are_checked_before_anything_runs(void **state)
     net_finish(&n);
 }
 
+/* A label of 32 bits may be below zero, too; what is to be ignored is no class. */
+static void labels_of_32_bits_are_checked_on_both_sides(void **state)
+{
+    (void)state;
+    static const float x[2][3] = {{1, 2, 3}, {4, 5, 6}};
+    firn_ctx *ctx = test_ctx(NULL, 1, NULL);
+    firn_model *m = firn_model_create(ctx);
+    firn_tensor *rows = firn_input(m, "rows", FIRN_F32, FIRN_SHAPE(FIRN_BATCH, 3));
+    firn_tensor *label = firn_input(m, "label", FIRN_I32, FIRN_SHAPE(FIRN_BATCH));
+    const firn_cross_entropy_attr ignoring = {.has_ignore_index = true, .ignore_index = -100};
+    for (int ignore = 0; ignore < 2; ignore++) {
+        firn_tensor *loss = firn_cross_entropy(firn_scale(rows, 1), label, ignore ? &ignoring : NULL);
+        firn_plan *plan;
+        assert_ok(ctx, firn_plan_create(&plan, loss, &(firn_plan_options){.mode = FIRN_EVAL, .batch = 2}));
+        int32_t labels[2] = {0, 2};
+        const firn_feed feeds[] = {{"rows", x}, {"label", labels}};
+        assert_ok(ctx, firn_plan_forward(plan, feeds, 2, 2));
+        labels[1] = -1;
+        assert_fails(ctx, FIRN_ERR_ARGUMENT, firn_plan_forward(plan, feeds, 2, 2), "label row 1 -1");
+        labels[1] = INT32_MIN;
+        assert_fails(ctx, FIRN_ERR_ARGUMENT, firn_plan_forward(plan, feeds, 2, 2), "label row 1 -2147483648");
+        labels[1] = 3;
+        assert_fails(ctx, FIRN_ERR_ARGUMENT, firn_plan_forward(plan, feeds, 2, 2), "label row 1 3");
+        labels[1] = -100;
+        assert_status(ctx, ignore ? FIRN_OK : FIRN_ERR_ARGUMENT, firn_plan_forward(plan, feeds, 2, 2));
+        firn_clear_error(ctx);
+        firn_plan_destroy(plan);
+    }
+    firn_ctx_destroy(ctx);
+}
+
 static void a_refused_forward_leaves_nothing_to_read_or_to_go_back_through(void **state)
 {
     (void)state;
@@ -323,6 +354,7 @@ int main(void)
         cmocka_unit_test(backward_draws_the_numbers_of_its_forward),
         cmocka_unit_test(a_tensor_frozen_after_backward_has_no_gradient),
         cmocka_unit_test(feeds_are_checked_before_anything_runs),
+        cmocka_unit_test(labels_of_32_bits_are_checked_on_both_sides),
         cmocka_unit_test(a_refused_forward_leaves_nothing_to_read_or_to_go_back_through),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -30,6 +30,11 @@ static void freezing_costs_less_and_the_report_says_so_before_any_step(void **st
     net_forward(&n, plan, 0, BATCH);
     assert_int_equal(now.bytes_arena + now.bytes_grads + now.bytes_packed + now.bytes_tables, n.memory.bytes - before);
     assert_true(now.flops_grad_weight == all.flops_grad_weight && now.bytes_arena == all.bytes_arena);
+    firn_plan_forget(plan);
+    assert_ok(n.ctx, firn_freeze(n.m, "conv1,conv2", NULL)); /* what is not needed any more is given back */
+    assert_ok(n.ctx, firn_plan_cost(plan, &now, NULL));
+    net_forward(&n, plan, 0, BATCH);
+    assert_int_equal(now.bytes_arena + now.bytes_grads + now.bytes_packed + now.bytes_tables, n.memory.bytes - before);
     firn_plan_destroy(plan);
     net_finish(&n);
 }
@@ -43,6 +48,18 @@ static void report(net *n, const firn_plan *plan, char text[8192])
     rewind(out);
     text[fread(text, 1, 8191, out)] = '\0';
     fclose(out);
+}
+
+/* Of the rows of the report, and how many rows there are. */
+static double sum_of_saved(const char *text, int *rows)
+{
+    double sum = 0, saved;
+    *rows = 0;
+    for (const char *line = strstr(text, "layer"); (line = strchr(line, '\n')) != NULL && *++line != '\n'; ++*rows) {
+        assert_int_equal(sscanf(line, "%*s %*d %*d %*f %*f %*f %lf", &saved), 1);
+        sum += saved;
+    }
+    return sum;
 }
 
 static void the_column_of_what_is_saved_adds_up(void **state)
@@ -59,17 +76,37 @@ static void the_column_of_what_is_saved_adds_up(void **state)
         assert_ok(n.ctx, firn_plan_create(&plan, n.loss, &(firn_plan_options){.batch = 2048, .watch = n.logits}));
         assert_ok(n.ctx, firn_plan_cost(plan, &now, NULL));
         report(&n, plan, text);
-        double sum = 0, saved;
-        int rows = 0;
-        for (const char *line = strstr(text, "layer"); (line = strchr(line, '\n')) != NULL && *++line != '\n'; rows++) {
-            assert_int_equal(sscanf(line, "%*s %*d %*d %*f %*f %*f %lf", &saved), 1);
-            sum += saved;
-        }
+        int rows;
+        const double sum = sum_of_saved(text, &rows);
         assert_true(rows > 5);
         assert_close(sum, (double)now.bytes_saved / 1024, 0, 0.051 * rows);
         firn_plan_destroy(plan);
         net_finish(&n);
     }
+}
+
+/* An input that two layers read and keep is kept once. */
+static void a_saved_input_of_two_layers_counts_once(void **state)
+{
+    (void)state;
+    enum { ROWS = 1024, WIDTH = 64 };
+    char text[8192];
+    int rows;
+    net n;
+    net_build(&n, 1, NULL, 0);
+    firn_tensor *x = firn_input(n.m, "x", FIRN_F32, FIRN_SHAPE(FIRN_BATCH, WIDTH));
+    firn_tensor *left = firn_nn_linear(x, "left", &(firn_nn_linear_cfg){.out = 1}),
+                *right = firn_nn_linear(x, "right", &(firn_nn_linear_cfg){.out = 1});
+    firn_plan *plan;
+    firn_cost now;
+    assert_ok(n.ctx, firn_plan_create(&plan, firn_mse(left, right), &(firn_plan_options){.batch = ROWS}));
+    assert_ok(n.ctx, firn_plan_cost(plan, &now, NULL));
+    assert_int_equal(now.bytes_saved, (ROWS * WIDTH + 2 * ROWS) * sizeof(float));
+    report(&n, plan, text);
+    assert_close(sum_of_saved(text, &rows), (double)now.bytes_saved / 1024, 0, 0.2);
+    assert_int_equal(rows, 3);
+    firn_plan_destroy(plan);
+    net_finish(&n);
 }
 
 static void what_only_a_user_reads_is_not_saved_for_backward(void **state)
@@ -150,6 +187,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(freezing_costs_less_and_the_report_says_so_before_any_step),
         cmocka_unit_test(the_column_of_what_is_saved_adds_up),
+        cmocka_unit_test(a_saved_input_of_two_layers_counts_once),
         cmocka_unit_test(what_only_a_user_reads_is_not_saved_for_backward),
         cmocka_unit_test(a_layer_that_only_the_watched_value_reads_counts_as_forward_alone),
         cmocka_unit_test(the_report_has_notes_on_what_may_not_be_meant),

@@ -332,12 +332,15 @@ static void integers_have_no_gradient(void **state)
 
 static const firn_op *to_the_other(const firn_op_build *b);
 static const firn_op *to_what_is_none(const firn_op_build *b);
+static const firn_op *to_one_with_more(const firn_op_build *b);
 static const firn_op here = {
     .name = "here", .n_in = 1, .shape = same_shape, .forward = copy_forward, .resolve = to_the_other};
 static const firn_op there = {
     .name = "there", .n_in = 1, .shape = same_shape, .forward = copy_forward, .resolve = to_the_other};
 static const firn_op lost = {
     .name = "lost", .n_in = 1, .shape = same_shape, .forward = copy_forward, .resolve = to_what_is_none};
+static const firn_op greedy = {
+    .name = "greedy", .n_in = 1, .shape = same_shape, .forward = copy_forward, .resolve = to_one_with_more};
 
 static const firn_op *to_the_other(const firn_op_build *b) { return b->op == &here ? &there : &here; }
 
@@ -346,6 +349,14 @@ static const firn_op *to_what_is_none(const firn_op_build *b)
     (void)b;
     static const firn_op none = {.name = "none", .n_in = 1, .shape = same_shape};
     return &none;
+}
+
+/* Its attributes would be read beyond their end. */
+static const firn_op *to_one_with_more(const firn_op_build *b)
+{
+    (void)b;
+    static const firn_op more = {.name = "more", .n_in = 1, .attr_bytes = 8, .shape = same_shape, .forward = copy_forward};
+    return &more;
 }
 
 static void an_operator_resolves_once_and_to_what_can_run(void **state)
@@ -360,6 +371,8 @@ static void an_operator_resolves_once_and_to_what_can_run(void **state)
     firn_plan_destroy(plan);
     assert_fails(r->ctx, FIRN_ERR_ARGUMENT, firn_plan_create(&plan, firn_apply(&lost, &r->x, NULL), &how),
                  "\"lost\" resolves forward");
+    assert_fails(r->ctx, FIRN_ERR_ARGUMENT, firn_plan_create(&plan, firn_apply(&greedy, &r->x, NULL), &how),
+                 "\"greedy\" resolves attr_bytes");
     assert_ok(r->ctx, firn_check_op(r->ctx, &here, &c, 1));
     firn_op gradient = here;
     gradient.backward = never_backward;
@@ -454,6 +467,49 @@ static void a_state_is_updated_once_a_forward_on_all_rows(void **state)
     firn_plan_destroy(train);
 }
 
+/* y_i = a_i + b of the mirrored place. Where a and b are one, it must not write over what it still reads. */
+static void mirrored_forward(const firn_op_run *r)
+{
+    const int64_t count = firn_shape_count(r->out->shape);
+    const float *a = r->in[0].data, *b = r->in[1].data;
+    for (int64_t i = 0; i < count; i++) ((float *)r->out->data)[i] = a[i] + b[count - 1 - i];
+}
+
+static void what_an_operator_reads_twice_is_not_overwritten(void **state)
+{
+    rig *r = *state;
+    static const firn_op op = {.name = "mirrored",
+                               .n_in = 2,
+                               .traits = FIRN_OP_INPLACE | FIRN_OP_BATCHMIX,
+                               .shape = same_shape,
+                               .forward = mirrored_forward};
+    for (int view = 0; view < 2; view++) {
+        firn_tensor *h = firn_scale(r->x, 2);
+        firn_tensor *const in[] = {h, view ? firn_reshape(h, FIRN_SHAPE(FIRN_BATCH, WIDTH)) : h};
+        firn_plan *plan;
+        assert_ok(r->ctx, firn_plan_create(&plan, firn_apply(&op, in, NULL),
+                                           &(firn_plan_options){.mode = FIRN_EVAL, .batch = BATCH}));
+        assert_ok(r->ctx, firn_plan_forward(plan, feeds, 1, BATCH));
+        for (int i = 0; i < BATCH * WIDTH; i++)
+            assert_close(firn_plan_value(plan, NULL)[i], 2 * xs[i] + 2 * xs[BATCH * WIDTH - 1 - i], 1e-6, 1e-6);
+        firn_plan_destroy(plan);
+    }
+}
+
+static firn_status unknown_type(firn_op_build *b)
+{
+    *b->out = b->in[0];
+    b->out->dtype = (firn_dtype)9;
+    return FIRN_OK;
+}
+
+static void a_result_of_unknown_type_is_refused(void **state)
+{
+    rig *r = *state;
+    static const firn_op op = {.name = "odd", .n_in = 1, .shape = unknown_type, .forward = copy_forward};
+    assert_refused(r->ctx, FIRN_ERR_SHAPE, firn_apply(&op, &r->x, NULL), "odd \"x\" result invalid");
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
@@ -465,6 +521,8 @@ int main(void)
         TEST(frozen_weights_are_packed_once_a_plan),
         TEST(a_result_of_which_no_row_can_be_counted_is_refused),
         TEST(a_view_of_other_memory_than_its_input_fails_the_plan),
+        TEST(what_an_operator_reads_twice_is_not_overwritten),
+        TEST(a_result_of_unknown_type_is_refused),
         TEST(integers_have_no_gradient),
         TEST(an_operator_resolves_once_and_to_what_can_run),
         TEST(an_operator_that_refuses_a_slice_fails_the_plan),

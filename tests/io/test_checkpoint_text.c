@@ -27,6 +27,41 @@ static void the_text_of_a_position_is_exact(void **state)
     assert_false(firn__position_parse(text, &back));
 }
 
+/* Each is one that the bits depend on. */
+static void the_text_of_a_run_tells_every_option(void **state)
+{
+    (void)state;
+    static const firn_trainer_options all[] = {
+        {0},
+        {.batch = 8},
+        {.accumulate = 2},
+        {.optim = {.kind = FIRN_ADAMW}},
+        {.optim = {.lr = 0.5f}},
+        {.optim = {.momentum = 0.5f}},
+        {.optim = {.momentum = 0.5f, .nesterov = true}},
+        {.optim = {.beta1 = 0.5f}},
+        {.optim = {.beta2 = 0.5f}},
+        {.optim = {.rho = 0.5f}},
+        {.optim = {.eps = 0.5f}},
+        {.optim = {.weight_decay = 0.5f}},
+        {.optim = {.clip_norm = 0.5f}},
+        {.schedule = {.kind = FIRN_COSINE}},
+        {.schedule = {.warmup = 5}},
+        {.schedule = {.total = 5}},
+        {.schedule = {.every = 5}},
+        {.schedule = {.gamma = 0.5f}},
+        {.schedule = {.floor = 0.5f}},
+    };
+    enum { COUNT = sizeof all / sizeof *all };
+    static char texts[COUNT][FIRN__RUN_TEXT];
+    firn_ctx *ctx = test_ctx(NULL, 1, NULL);
+    for (int i = 0; i < COUNT; i++) {
+        firn__run_text(&(firn_trainer){.ctx = ctx, .opt = all[i]}, texts[i]);
+        for (int k = 0; k < i; k++) assert_string_not_equal(texts[i], texts[k]);
+    }
+    firn_ctx_destroy(ctx);
+}
+
 /* An application may set a locale with another decimal point: the run is the same one. */
 static void the_text_of_a_run_does_not_depend_on_the_locale(void **state)
 {
@@ -49,6 +84,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_text_of_a_position_is_exact),
+        cmocka_unit_test(the_text_of_a_run_tells_every_option),
         cmocka_unit_test(the_text_of_a_run_does_not_depend_on_the_locale),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -56,6 +56,7 @@ static void the_other_spelling_of_a_name_is_found(void **state)
         {"firn_train.idx", "firn_train-idx", true},
         {"firn_train.idx", "firn_trainidx", false},
         {"firn_train.idx", "firn_train.ubyte", false},
+        {"firn-idx_a.idx1", "firn-idx_a-idx1", true}, /* the last one is exchanged */
         {"idx.gz", "idx", true},
         {"x.idx", "x_idx", false},
         {".gz", ".gy", false},

@@ -87,12 +87,12 @@ static void options_say_what_is_loaded(void **state)
         const char *words; /* of the message, or of the list */
         size_t loaded, missing, mismatched, unused;
     } rows[] = {
-        /* the file: net.a.weight [2, 3], a.bias [3], b.running_mean [4], b.num_batches_tracked, c [1] */
+        /* the file: net.a.weight [2, 3], a.bias [3], b.running_mean [4], b.num_batches_tracked, xnum_batches_tracked [1] */
         {{0}, FIRN_ERR_SHAPE, "a.bias [3] [2] file model", 1, 2, 1, 2},
         {{.select = "!a"}, FIRN_ERR_NAME, "b.weight missing", 1, 1, 0, 3},
         {{.select = "!a", .allow_missing = true},
          FIRN_OK,
-         "missing b.weight ignored b.num_batches_tracked unused c",
+         "missing b.weight ignored b.num_batches_tracked unused xnum_batches_tracked",
          1,
          1,
          0,
@@ -112,7 +112,7 @@ static void options_say_what_is_loaded(void **state)
                     "\"a.bias\":{\"dtype\":\"F32\",\"shape\":[3],\"data_offsets\":[32,44]},"
                     "\"b.running_mean\":{\"dtype\":\"F32\",\"shape\":[4],\"data_offsets\":[44,60]},"
                     "\"b.num_batches_tracked\":{\"dtype\":\"I64\",\"shape\":[],\"data_offsets\":[0,8]},"
-                    "\"c\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[60,64]}}",
+                    "\"xnum_batches_tracked\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[60,64]}}",
                     64);
     test_memory memory = {0};
     firn_ctx *ctx = test_ctx(&memory, 1, NULL);

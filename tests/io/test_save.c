@@ -1,5 +1,6 @@
 #include <string.h>
 
+#include "convert.h"
 #include "io_support.h"
 #include "safetensors.h"
 
@@ -131,11 +132,12 @@ static void a_delta_knows_its_base_by_content(void **state)
         float value;
         firn_status status;
     } rows[] = {
-        {"base", "head", {1, {4}}, 1, FIRN_OK},
-        {"head", "base", {1, {4}}, 1, FIRN_OK},
-        {"bass", "head", {1, {4}}, 1, FIRN_ERR_STATE},
-        {"base", "head", {2, {2, 2}}, 1, FIRN_ERR_STATE},
-        {"base", "head", {1, {4}}, 1.0000001f, FIRN_ERR_STATE},
+        {"base", "head", {2, {2, 2}}, 1, FIRN_OK},
+        {"head", "base", {2, {2, 2}}, 1, FIRN_OK},
+        {"bass", "head", {2, {2, 2}}, 1, FIRN_ERR_STATE},
+        {"base", "head", {1, {4}}, 1, FIRN_ERR_STATE},
+        {"base", "head", {2, {4, 1}}, 1, FIRN_ERR_STATE},
+        {"base", "head", {2, {2, 2}}, 1.0000001f, FIRN_ERR_STATE},
     };
     firn_ctx *ctx = test_ctx(NULL, 1, NULL);
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
@@ -153,6 +155,31 @@ static void a_delta_knows_its_base_by_content(void **state)
         }
         firn_clear_error(ctx);
         assert_status(ctx, rows[i].status, firn_load(m, path, NULL, NULL));
+    }
+    remove(path);
+    firn_ctx_destroy(ctx);
+}
+
+/* Values are hashed a few thousand at a time: each of a large tensor's counts, up to the last. */
+static void a_delta_knows_a_large_base_to_its_end(void **state)
+{
+    (void)state;
+    enum { COUNT = 3 * FIRN__CHUNK / (int)sizeof(float) + 5 };
+    static float values[COUNT];
+    firn_ctx *ctx = test_ctx(NULL, 1, NULL);
+    firn_model *m = firn_model_create(ctx);
+    assert_non_null(firn_param(m, "base", FIRN_SHAPE(COUNT), (firn_init){0}));
+    assert_non_null(firn_param(m, "head", FIRN_SHAPE(2), (firn_init){0}));
+    test_fill(values, COUNT, 1, -1, 1);
+    assert_ok(ctx, firn_write(m, "base", values, COUNT));
+    assert_ok(ctx, firn_freeze(m, "base", NULL));
+    assert_ok(ctx, firn_save_delta(m, path));
+    assert_ok(ctx, firn_load(m, path, NULL, NULL));
+    for (int i = COUNT - 1; i > 0; i /= 2) {
+        values[i] += 1;
+        assert_ok(ctx, firn_write(m, "base", values, COUNT));
+        assert_fails(ctx, FIRN_ERR_STATE, firn_load(m, path, NULL, NULL), "base hash");
+        values[i] -= 1;
     }
     remove(path);
     firn_ctx_destroy(ctx);
@@ -194,6 +221,7 @@ int main(void)
         cmocka_unit_test(an_empty_model_is_a_file_too),
         cmocka_unit_test(a_delta_holds_what_is_not_frozen),
         cmocka_unit_test(a_delta_knows_its_base_by_content),
+        cmocka_unit_test(a_delta_knows_a_large_base_to_its_end),
         cmocka_unit_test(every_allocation_may_fail),
     };
     return cmocka_run_group_tests_name("save", tests, NULL, NULL);

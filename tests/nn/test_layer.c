@@ -34,7 +34,7 @@ static void assert_tensor(const world *w, const char *name, firn_shape shape)
     assert_shape(firn_tensor_shape(t), shape);
 }
 
-/* All in -b..b, not all on one side, and near both ends. */
+/* All in -b..b, and near both ends: of as many numbers as there are here, 24 at least, some are. */
 static void assert_uniform(const world *w, const char *name, double b)
 {
     const firn_tensor *t = firn_find(w->m, name);
@@ -45,7 +45,7 @@ static void assert_uniform(const world *w, const char *name, double b)
         low = fminf(low, x[i]);
         high = fmaxf(high, x[i]);
     }
-    assert_true((double)low < -b / 4 && (double)high > b / 4);
+    assert_true((double)low < -0.8 * b && (double)high > 0.8 * b);
 }
 
 static void assert_constant(const world *w, const char *name, float value)
@@ -88,9 +88,10 @@ static void conv2d_has_torchs_names_shapes_and_ranges(void **state)
     (void)state;
     world w;
     world_open(&w);
-    const firn_tensor *y = firn_nn_conv2d(w.image, "features.0", &(firn_nn_conv2d_cfg){.out = 8, .kernel = 3, .groups = 2});
-    assert_shape(firn_tensor_shape(y), FIRN_SHAPE(FIRN_BATCH, 8, 7, 7));
-    assert_tensor(&w, "features.0.weight", FIRN_SHAPE(8, 2, 3, 3));
+    const firn_tensor *y =
+        firn_nn_conv2d(w.image, "features.0", &(firn_nn_conv2d_cfg){.out = 40, .kernel = 3, .groups = 2});
+    assert_shape(firn_tensor_shape(y), FIRN_SHAPE(FIRN_BATCH, 40, 7, 7));
+    assert_tensor(&w, "features.0.weight", FIRN_SHAPE(40, 2, 3, 3));
     assert_uniform(&w, "features.0.weight", 1 / sqrt(2 * 9));
     assert_uniform(&w, "features.0.bias", 1 / sqrt(2 * 9));
     y = firn_nn_conv2d(w.image, "strided",
@@ -119,6 +120,31 @@ static void batch_norm_starts_as_the_identity(void **state)
         assert_int_equal(t.is_state, strstr(t.name, "running") != NULL);
     }
     world_close(&w);
+}
+
+/* After a step in training, running = (1 - momentum) * running + momentum * batch. */
+static void assert_norm_moves(const firn_nn_batch_norm_cfg *cfg, float mean, float var)
+{
+    static const float rows[2][2] = {{4, 1}, {8, 1}}; /* means 6 and 1, unbiased variances 8 and 0 */
+    firn_ctx *ctx = test_ctx(NULL, 1, NULL);
+    firn_model *m = firn_model_create(ctx);
+    firn_tensor *x = firn_input(m, "x", FIRN_F32, FIRN_SHAPE(FIRN_BATCH, 2));
+    firn_tensor *y = firn_nn_batch_norm(x, "bn", cfg);
+    firn_plan *plan;
+    assert_ok(ctx, firn_plan_create(&plan, firn_mse(y, x), &(firn_plan_options){.batch = 2}));
+    assert_ok(ctx, firn_plan_forward(plan, &(firn_feed){"x", rows}, 1, 2));
+    assert_close(firn_data(firn_find(m, "bn.running_mean"))[0], mean, 1e-6, 0);
+    assert_close(firn_data(firn_find(m, "bn.running_var"))[0], var, 1e-6, 0);
+    firn_plan_destroy(plan);
+    firn_ctx_destroy(ctx);
+}
+
+static void batch_norm_takes_its_momentum(void **state)
+{
+    (void)state;
+    assert_norm_moves(NULL, 0.6f, 0.9f + 0.8f);
+    assert_norm_moves(&(firn_nn_batch_norm_cfg){0}, 0.6f, 0.9f + 0.8f);
+    assert_norm_moves(&(firn_nn_batch_norm_cfg){.momentum = 0.25f}, 1.5f, 0.75f + 2);
 }
 
 static void the_same_name_shares_the_weights(void **state)
@@ -234,10 +260,15 @@ static void every_failed_allocation_is_an_error(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(linear_has_torchs_names_shapes_and_ranges), cmocka_unit_test(keras_init_is_glorot_with_zero_bias),
-        cmocka_unit_test(conv2d_has_torchs_names_shapes_and_ranges), cmocka_unit_test(batch_norm_starts_as_the_identity),
-        cmocka_unit_test(the_same_name_shares_the_weights),          cmocka_unit_test(layers_nest_in_scopes_and_leave_them),
-        cmocka_unit_test(a_refused_layer_leaves_nothing_behind),     cmocka_unit_test(mistakes_are_one_clear_sentence),
+        cmocka_unit_test(linear_has_torchs_names_shapes_and_ranges),
+        cmocka_unit_test(keras_init_is_glorot_with_zero_bias),
+        cmocka_unit_test(conv2d_has_torchs_names_shapes_and_ranges),
+        cmocka_unit_test(batch_norm_starts_as_the_identity),
+        cmocka_unit_test(batch_norm_takes_its_momentum),
+        cmocka_unit_test(the_same_name_shares_the_weights),
+        cmocka_unit_test(layers_nest_in_scopes_and_leave_them),
+        cmocka_unit_test(a_refused_layer_leaves_nothing_behind),
+        cmocka_unit_test(mistakes_are_one_clear_sentence),
         cmocka_unit_test(every_failed_allocation_is_an_error),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

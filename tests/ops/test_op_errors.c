@@ -129,6 +129,9 @@ static void pools_refuse_what_does_not_fit(void **state)
     firn_tensor *large = firn_input(firn_tensor_model(in.rows), "large", FIRN_F32, FIRN_SHAPE(FIRN_BATCH, 1, 300, 300));
     ARGUMENT_RULE(firn_max_pool2d(large, 257, 0), "max_pool2d 256");
     assert_non_null(firn_max_pool2d(large, 256, 1));
+    /* Stride zero: the size. */
+    assert_true(firn_shape_equal(firn_tensor_shape(firn_max_pool2d(large, 3, 0)), FIRN_SHAPE(FIRN_BATCH, 1, 100, 100)));
+    assert_true(firn_shape_equal(firn_tensor_shape(firn_avg_pool2d(large, 7, 0)), FIRN_SHAPE(FIRN_BATCH, 1, 42, 42)));
     firn_ctx_destroy(in.ctx);
 }
 

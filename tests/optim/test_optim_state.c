@@ -136,6 +136,23 @@ static void buffers_have_torchs_names(void **state)
     }
 }
 
+/* Memory for the others' state is short: what was put back is no state of the step that failed. */
+static void restored_state_outlives_a_step_that_fails(void **state)
+{
+    (void)state;
+    small_net net;
+    net_open(&net, &(firn_optim){.kind = FIRN_ADAM});
+    const float values[NET_HIDDEN] = {1, 2, 3, 4, 5};
+    assert_ok(net.ctx, firn_optimizer_restore(net.o, &(firn_optimizer_entry){"a.bias", "exp_avg", values, NET_HIDDEN, 7}));
+    net_gradients(&net, 0, NET_ROWS);
+    net.memory.fail_at = net.memory.calls + 2;
+    assert_fails(net.ctx, FIRN_ERR_MEMORY, firn_optimizer_step(net.o, net.plan, 1), "memory");
+    assert_int_equal(firn_optimizer_entries(net.o), 2);
+    assert_bits_equal(entry_of(net.o, "a.bias", "exp_avg").data, values, NET_HIDDEN);
+    assert_int_equal(entry_of(net.o, "a.bias", "exp_avg").step, 7);
+    net_close(&net);
+}
+
 static void a_wrong_entry_is_refused(void **state)
 {
     (void)state;
@@ -148,6 +165,9 @@ static void a_wrong_entry_is_refused(void **state)
     firn_optimizer_entry e = good;
     e.param = "a.wait";
     assert_fails(net.ctx, FIRN_ERR_NAME, firn_optimizer_restore(net.o, &e), "a.wait exp_avg");
+    assert_non_null(firn_state(net.m, "seen", FIRN_SHAPE(NET_HIDDEN), (firn_init){0})); /* no parameter */
+    e.param = "seen";
+    assert_fails(net.ctx, FIRN_ERR_NAME, firn_optimizer_restore(net.o, &e), "seen exp_avg");
     e = good;
     e.buffer = "momentum_buffer";
     assert_fails(net.ctx, FIRN_ERR_NAME, firn_optimizer_restore(net.o, &e), "a.bias momentum_buffer");
@@ -171,6 +191,7 @@ int main(void)
         cmocka_unit_test(freezing_and_unfreezing_without_a_step_changes_nothing),
         cmocka_unit_test(restored_state_goes_on_bit_for_bit),
         cmocka_unit_test(buffers_have_torchs_names),
+        cmocka_unit_test(restored_state_outlives_a_step_that_fails),
         cmocka_unit_test(a_wrong_entry_is_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -200,6 +200,25 @@ static void gradients_accumulated_after_a_refused_forward_lock_the_mask_until_th
     net_close(&net);
 }
 
+/* Another mask is another plan, which has run no backward. */
+static void a_plan_made_anew_has_no_gradients_to_step_on(void **state)
+{
+    (void)state;
+    small_net net;
+    net_open(&net, &optim_cases[0].how);
+    const firn_feed feeds[] = {{"x", net.x}, {"y", net.y}};
+    net_gradients(&net, 0, NET_ROWS);
+    assert_non_null(firn_plan_grad(net.plan, "b.weight"));
+    assert_ok(net.ctx, firn_freeze(net.m, "a", NULL));
+    assert_ok(net.ctx, firn_plan_forward(net.plan, feeds, 2, NET_ROWS));
+    firn_plan_forget(net.plan);
+    assert_null(firn_plan_grad(net.plan, "b.weight"));
+    assert_fails(net.ctx, FIRN_ERR_STATE, firn_optimizer_step(net.o, net.plan, 1), "no backward");
+    assert_fails(net.ctx, FIRN_ERR_STATE, firn_optimizer_accumulate(net.o, net.plan), "no backward");
+    net_step(&net);
+    net_close(&net);
+}
+
 /* Its gradients would be of weights that are gone. */
 static void no_step_is_taken_while_a_forward_waits(void **state)
 {
@@ -443,6 +462,7 @@ int main(void)
         cmocka_unit_test(the_mask_is_locked_while_accumulating),
         cmocka_unit_test(gradients_are_weighted_by_the_rows_of_their_backward),
         cmocka_unit_test(gradients_accumulated_after_a_refused_forward_lock_the_mask_until_the_step),
+        cmocka_unit_test(a_plan_made_anew_has_no_gradients_to_step_on),
         cmocka_unit_test(no_step_is_taken_while_a_forward_waits),
         cmocka_unit_test(frozen_bytes_stay_with_every_optimizer_whenever_frozen),
         cmocka_unit_test(frozen_gradients_have_no_share_in_the_clip_norm),

@@ -209,6 +209,45 @@ static void frozen_tensors_are_not_copied(void **state)
     rig_close(&r);
 }
 
+/* The validation data have a NaN until the first epoch is over. */
+typedef struct mending {
+    float *x;
+    int epochs;
+} mending;
+
+static int mend(const firn_progress *p, void *user)
+{
+    mending *data = user;
+    if (!p->epoch_end) return 0;
+    assert_int_equal(isnan(p->val_loss) != 0, p->epoch == 1);
+    data->x[0] = 1;
+    data->epochs = p->epoch;
+    return 0;
+}
+
+static void any_number_is_better_than_nan(void **state)
+{
+    (void)state;
+    static const float train_x[2] = {1, 2}, targets[2] = {2, 4};
+    float val_x[2] = {NAN, 2};
+    firn_ctx *ctx = test_ctx(NULL, 1, NULL);
+    firn_model *m = firn_model_create(ctx);
+    firn_tensor *x = firn_input(m, "x", FIRN_F32, FIRN_SHAPE(FIRN_BATCH, 1)),
+                *target = firn_input(m, "target", FIRN_F32, FIRN_SHAPE(FIRN_BATCH, 1));
+    firn_tensor *y = firn_nn_linear(x, "fc", &(firn_nn_linear_cfg){.out = 1});
+    firn_trainer *t;
+    assert_ok(ctx, firn_trainer_create(&t, firn_mse(y, target), y, &(firn_trainer_options){.batch = 2}));
+    const firn_feed feeds[] = {{"x", train_x}, {"target", targets}}, val_feeds[] = {{"x", val_x}, {"target", targets}};
+    const firn_dataset data = {2, feeds, 2, NULL}, val = {2, val_feeds, 2, NULL};
+    mending user = {val_x, 0};
+    assert_ok(ctx, firn_fit(t, &data,
+                            &(firn_fit_options){
+                                .epochs = 4, .validation = &val, .patience = 1, .on_progress = mend, .user = &user}));
+    assert_int_equal(user.epochs, 4); /* each is better than the one before */
+    firn_trainer_destroy(t);
+    firn_ctx_destroy(ctx);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -220,6 +259,7 @@ int main(void)
         cmocka_unit_test(a_stopped_fit_that_goes_on_without_patience_keeps_the_last_weights),
         cmocka_unit_test(best_weights_that_cannot_be_written_back_are_kept),
         cmocka_unit_test(frozen_tensors_are_not_copied),
+        cmocka_unit_test(any_number_is_better_than_nan),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

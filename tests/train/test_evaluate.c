@@ -88,6 +88,38 @@ static void ignored_labels_have_no_share_in_accuracy(void **state)
     assert_all_freed(&memory);
 }
 
+/* Under a loss of another kind a label may be anything; what is no class does not count. */
+static void labels_that_are_no_class_have_no_share_in_accuracy(void **state)
+{
+    (void)state;
+    firn_ctx *ctx = test_ctx(NULL, 1, NULL);
+    firn_model *m = firn_model_create(ctx);
+    firn_tensor *x = firn_input(m, "x", FIRN_F32, FIRN_SHAPE(FIRN_BATCH, 2));
+    firn_tensor *label = firn_input(m, "label", FIRN_I32, FIRN_SHAPE(FIRN_BATCH));
+    firn_tensor *logits = firn_scale(x, 1), *one = firn_nn_linear(x, "fc", &(firn_nn_linear_cfg){.out = 1});
+    firn_tensor *loss = firn_mse(firn_reshape(one, FIRN_SHAPE(FIRN_BATCH)), firn_scale(label, 1));
+    firn_trainer *t;
+    assert_ok(ctx, firn_trainer_create(&t, loss, logits, NULL));
+    const float values[10] = {1, 0, 0, 1, 1, 0, 0, 1, 1, 0};
+    const int32_t labels[5] = {0, 0, -1, 2, 1};
+    const firn_feed feeds[] = {{"label", labels}, {"x", values}};
+    firn_metrics got;
+    assert_ok(ctx, firn_evaluate(t, &(firn_dataset){5, feeds, 2, NULL}, &got));
+    assert_close(got.accuracy, 1.0 / 3, 1e-9, 0);
+    assert_int_equal(got.count, 5);
+    firn_trainer_destroy(t);
+
+    /* Of two such inputs neither is taken for the labels. */
+    firn_tensor *weight = firn_scale(firn_input(m, "weight", FIRN_U8, FIRN_SHAPE(FIRN_BATCH)), 0);
+    assert_ok(ctx, firn_trainer_create(&t, firn_mse(firn_add(firn_scale(label, 1), weight), weight), logits, NULL));
+    const uint8_t weights[5] = {0};
+    const firn_feed more[] = {feeds[0], feeds[1], {"weight", weights}};
+    assert_ok(ctx, firn_evaluate(t, &(firn_dataset){5, more, 3, NULL}, &got));
+    assert_true(isnan(got.accuracy));
+    firn_trainer_destroy(t);
+    firn_ctx_destroy(ctx);
+}
+
 /* Logits fed as they are; only label 1 counts in the first sample, whose logits say 1; `ignored` is in the others. */
 static firn_metrics ignoring(int32_t ignored, float factor, bool another_input, int batch, float *fit_loss)
 {
@@ -193,6 +225,7 @@ int main(void)
         cmocka_unit_test(metrics_do_not_depend_on_the_batch),
         cmocka_unit_test(predictions_are_the_logits_that_accuracy_counts),
         cmocka_unit_test(ignored_labels_have_no_share_in_accuracy),
+        cmocka_unit_test(labels_that_are_no_class_have_no_share_in_accuracy),
         cmocka_unit_test(ignored_labels_have_no_share_in_the_loss),
         cmocka_unit_test(without_labels_there_is_no_accuracy),
         cmocka_unit_test(misuse_is_named),

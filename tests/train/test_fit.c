@@ -145,7 +145,7 @@ static void progress_counts_steps_and_means(void **state)
         assert_close(log.ends[e].accuracy, train.accuracy, 1e-6, 0);
         assert_close(log.ends[e].val_loss, val.loss, 1e-6, 0);
         assert_close(log.ends[e].val_accuracy, val.accuracy, 1e-6, 0);
-        assert_true(log.ends[e].seconds >= 0 && log.ends[e].samples_per_second >= 0);
+        if (log.ends[e].seconds > 0) assert_close(log.ends[e].samples_per_second * log.ends[e].seconds, RIG_TRAIN, 1e-6, 0);
     }
     rig_close(&r);
 }
@@ -326,6 +326,29 @@ static void other_data_begin_a_new_fit(void **state)
     rig_close(&r);
 }
 
+/* Samples that an earlier call ran took none of this call's seconds. */
+static int count_own_samples(const firn_progress *p, void *user)
+{
+    size_t *calls = user;
+    ++*calls;
+    const size_t samples = p->epoch_end ? RIG_TRAIN - 4 * 16 : *calls * 16; /* 4 of 6 steps were run before */
+    if (p->seconds > 0) assert_close(p->samples_per_second * p->seconds, samples, 1e-6, 0);
+    return 0;
+}
+
+static void a_resumed_epoch_counts_its_own_samples(void **state)
+{
+    (void)state;
+    static rig r;
+    rig_open(&r, RIG_PLAIN, &sgd, 1);
+    stopper s = {3};
+    size_t calls = 0;
+    assert_status(r.ctx, FIRN_STOPPED, firn_fit(r.t, &r.data, &(firn_fit_options){.on_progress = stop_later, .user = &s}));
+    assert_ok(r.ctx, firn_fit(r.t, &r.data, &(firn_fit_options){.on_progress = count_own_samples, .user = &calls}));
+    assert_int_equal(calls, 2);
+    rig_close(&r);
+}
+
 /* What is refused has not begun. */
 static void a_fit_that_is_refused_leaves_a_stopped_one_to_go_on(void **state)
 {
@@ -389,6 +412,23 @@ static void a_loss_that_is_not_finite_names_epoch_and_step(void **state)
     assert_fails(r.ctx, FIRN_ERR_NUMERIC, firn_fit(r.t, &r.data, NULL), "loss epoch 1, step 1");
     assert_ok(r.ctx, firn_write(r.m, "fc2.weight", weight, 48));
     assert_ok(r.ctx, firn_freeze(r.m, "conv1", NULL)); /* nothing was left pending */
+    assert_ok(r.ctx, firn_fit(r.t, &r.data, NULL));
+    rig_close(&r);
+}
+
+/* The second batch of the first step has a label that is no class. */
+static void an_error_inside_accumulation_leaves_nothing_accumulated(void **state)
+{
+    (void)state;
+    static rig r;
+    firn_trainer_options opt = sgd;
+    opt.accumulate = 2;
+    rig_open(&r, RIG_PLAIN, &opt, 1);
+    const uint8_t label = r.labels[20];
+    r.labels[20] = RIG_CLASSES;
+    assert_fails(r.ctx, FIRN_ERR_ARGUMENT, firn_fit(r.t, &r.data, &(firn_fit_options){.no_shuffle = true}), "label row 4");
+    r.labels[20] = label;
+    assert_ok(r.ctx, firn_freeze(r.m, "conv1", NULL));
     assert_ok(r.ctx, firn_fit(r.t, &r.data, NULL));
     rig_close(&r);
 }
@@ -478,9 +518,11 @@ int main(void)
         cmocka_unit_test(a_stopped_fit_goes_on_as_if_it_had_not_been_stopped),
         cmocka_unit_test(a_fit_goes_on_in_another_process_bit_for_bit),
         cmocka_unit_test(other_data_begin_a_new_fit),
+        cmocka_unit_test(a_resumed_epoch_counts_its_own_samples),
         cmocka_unit_test(a_fit_that_is_refused_leaves_a_stopped_one_to_go_on),
         cmocka_unit_test(a_position_that_does_not_fit_is_refused),
         cmocka_unit_test(a_loss_that_is_not_finite_names_epoch_and_step),
+        cmocka_unit_test(an_error_inside_accumulation_leaves_nothing_accumulated),
         cmocka_unit_test(a_callback_may_evaluate_but_not_fit),
         cmocka_unit_test(misuse_is_named),
     };
