@@ -69,8 +69,8 @@ typedef struct firn_ctx_options {
     int threads;              /* zero: the number of processors, or 1 where it cannot be told. At most FIRN_MAX_THREADS.
                                * Results do not depend on it */
     uint64_t seed;            /* zero: FIRN_DEFAULT_SEED, never the clock */
-    const char *isa;          /* NULL: the environment variable FIRN_ISA, else the best that this CPU runs;
-                               * or "ref" "avx2" "avx512" "neon". Results do not depend on it */
+    const char *isa;          /* NULL: the environment variable FIRN_ISA, or, where that is not set or empty, the best that
+                               * this CPU runs; or "ref" "avx2" "avx512" "neon". Results do not depend on it */
 } firn_ctx_options;
 
 /* Makes a context, which owns everything made from it. One of several threads is of no use in a child made by fork(),

@@ -48,7 +48,10 @@ static const struct {
 
 const firn__kernels *firn__kernels_select(const char *name)
 {
-    if (name == NULL) name = getenv("FIRN_ISA");
+    if (name == NULL) {
+        name = getenv("FIRN_ISA");
+        if (name != NULL && *name == '\0') name = NULL;
+    }
     for (size_t i = 0; i < sizeof sets / sizeof *sets; i++) {
         if (name != NULL && strcmp(name, sets[i].kernels.name) != 0) continue;
         if (sets[i].available()) return &sets[i].kernels;

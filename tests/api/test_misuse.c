@@ -1,6 +1,8 @@
 /* Mistakes of a user: each is refused with its status, in a sentence that names what broke which rule, and leaves the
  * objects usable. */
+#define _POSIX_C_SOURCE 200809L /* setenv */
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "support.h"
@@ -91,6 +93,24 @@ static void contexts(void **state)
         assert_int_equal(firn_ctx_create(&ctx, &wrong[i]), wrong[i].isa ? FIRN_ERR_ISA : FIRN_ERR_ARGUMENT);
         assert_null(ctx);
     }
+}
+
+static void the_environment_names_the_instruction_set(void **state)
+{
+    (void)state;
+    char before[16] = "";
+    firn_ctx *ctx;
+    if (getenv("FIRN_ISA") != NULL) snprintf(before, sizeof before, "%s", getenv("FIRN_ISA"));
+    setenv("FIRN_ISA", "", 1); /* as if not set */
+    assert_int_equal(firn_ctx_create(&ctx, NULL), FIRN_OK);
+    firn_ctx_destroy(ctx);
+    setenv("FIRN_ISA", "ref", 1);
+    assert_int_equal(firn_ctx_create(&ctx, NULL), FIRN_OK);
+    assert_string_equal(firn_ctx_isa(ctx), "ref");
+    firn_ctx_destroy(ctx);
+    setenv("FIRN_ISA", "mmx", 1);
+    assert_int_equal(firn_ctx_create(&ctx, NULL), FIRN_ERR_ISA);
+    setenv("FIRN_ISA", before, 1);
 }
 
 static void null_is_taken_everywhere(void **state)
@@ -461,6 +481,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(contexts),
+        cmocka_unit_test(the_environment_names_the_instruction_set),
         cmocka_unit_test(null_is_taken_everywhere),
         WITH_FIXTURE(inputs_and_named_tensors),
         WITH_FIXTURE(matrices_and_images),
