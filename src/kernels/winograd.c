@@ -218,31 +218,19 @@ static void forward_band(void *arg, int64_t part, int worker)
     output_of_band(p, begin, end, first, last, to, waste);
 }
 
-static void forward(firn__crew crew, winograd_pass *p)
-{
-    const int64_t rows = p->v.n * p->tiles_h, threads = firn__crew_size(crew);
-    const int64_t panels = firn__ceil_div(p->v.o, crew.ctx->kernels->tiles->panel);
-    p->groups = 1;
-    if (rows * p->tiles_w < few_tiles * threads && panels >= threads) /* each reads its share of the weights alone */
-        p->groups = threads;
-    else if (rows <= threads * p->rows) /* so that all have something to do */
-        p->rows = firn__ceil_div(rows, threads);
-    if (rows > 0) firn__parallel(crew, firn__ceil_div(rows, p->rows) * p->groups, forward_band, p);
-}
-
 void firn__winograd_forward(firn__crew crew, const firn__conv_args *v, const float *x, const float *packed, float *y,
                             const firn__epilogue_args *epilogue, void *scratch)
 {
     winograd_pass p = plan(crew, v, false);
+    const int64_t rows = v->n * p.tiles_h, threads = firn__crew_size(crew);
+    const int64_t panels = firn__ceil_div(v->o, crew.ctx->kernels->tiles->panel);
     p.in = x, p.packed = packed, p.out = y, p.epilogue = epilogue, p.workers = scratch;
-    forward(crew, &p);
-}
-
-void firn__winograd_dx(firn__crew crew, const firn__conv_args *v, const float *dy, const float *packed, float *dx,
-                       void *scratch)
-{
-    const firn__conv_args t = firn__conv_turned(v);
-    firn__winograd_forward(crew, &t, dy, packed, dx, NULL, scratch);
+    p.groups = 1;
+    if (rows * p.tiles_w < few_tiles * threads && panels >= threads) /* each reads its share of the weights alone */
+        p.groups = threads;
+    else if (rows <= threads * p.rows) /* so that all have something to do */
+        p.rows = firn__ceil_div(rows, threads);
+    if (rows > 0) firn__parallel(crew, firn__ceil_div(rows, p.rows) * p.groups, forward_band, &p);
 }
 
 /* ---- the weight gradient ---- */
