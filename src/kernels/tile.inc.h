@@ -6,7 +6,7 @@
  *   LOAD_PART(p, n) STORE_PART(p, v, n)    the first n lanes, 0 <= n < LANES; the rest is zero, or left alone
  *   TRANSPOSE(p, ld, r)           LANES rows of LANES floats from p on become the vectors r[0], r[1] ... of their columns
  *
- * and lists its tiles with TILES afterwards. */
+ * and lists its tiles with TILES afterwards, and their sets in TILE_TABLE. */
 #include "tile.h"
 #include "unroll.h"
 
@@ -299,3 +299,15 @@ static TARGET void ISA(sum_rows)(int64_t rows, int64_t columns, const float *x, 
 #define NARROW_NAME(n, v) ISA(narrow_##n),
 #define NARROW_TILES UP_TO_12(NARROW, 1) static firn__tile_fn *const ISA(narrows)[] = {UP_TO_12(NARROW_NAME, 1)};
 #define COUNT(table) ((int64_t)(sizeof(table) / sizeof *(table)))
+
+/* The table, and the sets of one vector width that it lists. */
+#define TILE_SET(v)                                                                                                        \
+    {                                                                                                                      \
+        (v) * LANES, COUNT(ISA(tiles_x##v)), ISA(tiles_x##v)                                                               \
+    }
+#define TILE_TABLE(list)                                                                                                   \
+    {                                                                                                                      \
+        .lanes = LANES, .panel = PANEL_VECTORS * LANES, .sets = list, .set_count = COUNT(list),                            \
+        .depthwise = {LANES, COUNT(ISA(depthwise)), ISA(depthwise)}, .narrow = ISA(narrows), .copy = ISA(copy),            \
+        .transpose = ISA(transpose), .sum_rows = ISA(sum_rows)                                                             \
+    }
