@@ -128,12 +128,6 @@ LANES_INLINE vf vf_join4(vf x, vf y)
 TWO_IN(vf, vf_join2, vf, JOIN_2)
 TWO_IN(vf, vf_join1, vf, vpaddq_f32)
 
-LANES_INLINE vd vd_zero(void)
-{
-    vd out;
-    for (int i = 0; i < 8; i++) out.r[i] = vdupq_n_f64(0);
-    return out;
-}
 LANES_INLINE vd vd_add_squares(vd sum, vf x) /* the square is exact: as if rounded twice */
 {
     for (int i = 0; i < 4; i++) {
@@ -142,10 +136,6 @@ LANES_INLINE vd vd_add_squares(vd sum, vf x) /* the square is exact: as if round
         sum.r[2 * i + 1] = vfmaq_f64(sum.r[2 * i + 1], high, high);
     }
     return sum;
-}
-LANES_INLINE void vd_store(double p[16], vd x)
-{
-    for (int i = 0; i < 8; i++) vst1q_f64(p + 2 * i, x.r[i]);
 }
 #undef FOUR
 #undef TWO_IN
