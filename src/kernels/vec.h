@@ -12,11 +12,8 @@
 #define FIRN_KERNELS_VEC_H
 #include "unroll.h"
 
-#if defined(LANES_INLINE) /* vec_ref.h may have its own */
-#elif defined(__GNUC__)
+#if !defined(LANES_INLINE) /* vec_ref.h may have its own */
 #define LANES_INLINE static inline __attribute__((always_inline, unused))
-#else
-#define LANES_INLINE static inline
 #endif
 
 /* for each group of up to 16 of begin..end-1: starts at i, has n */

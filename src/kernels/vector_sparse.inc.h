@@ -27,7 +27,7 @@ LANES_INLINE bool sparse_columns(const firn__sparse_args *s, int64_t rows, int f
         vf sum[8];
         EACH(j, vectors) sum[j] = s->resume ? vf_load_n(c + 16 * j, 16) : vf_set(0.0f);
         for (uint64_t left = s->masks[i]; left != 0; left &= left - 1) {
-            const int p = lowest_bit(left);
+            const int p = __builtin_ctzll(left);
             const vf a = vf_set(s->a[i * s->a_row + p * s->a_k]);
             EACH(j, vectors) sum[j] = vf_fma(a, vf_load_n(s->b[first + j] + p * s->ldb, 16), sum[j]);
         }
