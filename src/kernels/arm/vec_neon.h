@@ -13,9 +13,7 @@ typedef struct vf {
 typedef struct vi {
     uint32x4_t r[4];
 } vi;
-typedef struct vm {
-    uint32x4_t r[4];
-} vm; /* all bits of a lane */
+typedef vi vm; /* all bits of a lane */
 typedef struct vd {
     float64x2_t r[8];
 } vd;
@@ -137,13 +135,4 @@ LANES_INLINE vd vd_add_squares(vd sum, vf x) /* the square is exact: as if round
     }
     return sum;
 }
-#undef FOUR
-#undef TWO_IN
-#undef ONE_IN
-#undef LARGER
-#undef SMALLER
-#undef SIGNED
-#undef TO_FLOAT
-#undef JOIN_2
-#undef LESS_I
 #endif

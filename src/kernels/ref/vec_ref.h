@@ -84,12 +84,4 @@ LANES_INLINE vf vf_select(vm m, vf a, vf b) { EVERY_LANE b.at[i] = m >> i & 1 ? 
 
 LANES_INLINE vd vd_add_squares(vd sum, vf a) { EVERY_LANE sum.at[i] += (double)a.at[i] * (double)a.at[i]; return sum; }
 /* clang-format on */
-
-#undef EVERY_LANE
-#undef FLOATS
-#undef INTEGERS
-#undef SHIFT
-#undef APART
-#undef JOIN
-#undef TEST
 #endif

@@ -13,9 +13,7 @@ typedef struct vf {
 typedef struct vi {
     __m256i a, b;
 } vi;
-typedef struct vm {
-    __m256 a, b;
-} vm; /* all bits of a lane */
+typedef vf vm; /* all bits of a lane */
 typedef struct vd {
     __m256d a, b, c, d;
 } vd;
@@ -130,11 +128,4 @@ LANES_INLINE vd vd_add_squares(vd sum, vf x)
     return (vd){add_square(sum.a, _mm256_castps256_ps128(x.a)), add_square(sum.b, _mm256_extractf128_ps(x.a, 1)),
                 add_square(sum.c, _mm256_castps256_ps128(x.b)), add_square(sum.d, _mm256_extractf128_ps(x.b, 1))};
 }
-#undef TWO
-#undef LESS
-#undef EQUAL
-#undef JOIN_2
-#undef JOIN_1
-#undef LESS_I
-#undef EQUAL_I
 #endif

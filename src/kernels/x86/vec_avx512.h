@@ -82,7 +82,6 @@ JOIN(vf_join8, _mm512_shuffle_f32x4, 0x44, 0xee)
 JOIN(vf_join4, _mm512_shuffle_f32x4, 0x88, 0xdd)
 JOIN(vf_join2, _mm512_shuffle_ps, 0x44, 0xee)
 JOIN(vf_join1, _mm512_shuffle_ps, 0x88, 0xdd)
-#undef JOIN
 
 LANES_INLINE vd vd_add_squares(vd sum, vf x)
 {
