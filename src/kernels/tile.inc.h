@@ -211,11 +211,6 @@ static TARGET void ISA(copy)(int64_t rows, int64_t columns, int64_t width, const
                              int64_t ldd)
 {
     const int64_t whole = columns / LANES * LANES;
-    if (columns == PANEL_VECTORS * LANES && width == columns) { /* the row of a panel, which is what is copied most */
-        for (int64_t i = 0; i < rows; i++, src += ld, dst += ldd)
-            EACH(j, PANEL_VECTORS) STORE(dst + j * LANES, LOAD(src + j * LANES));
-        return;
-    }
     const int tail = ISA(lanes_before)(columns - whole), tail_width = ISA(lanes_before)(width - whole);
     for (int64_t i = 0; i < rows; i++, src += ld, dst += ldd) {
         for (int64_t j = 0; j < whole; j += LANES) STORE(dst + j, LOAD(src + j));
