@@ -232,13 +232,6 @@ static TARGET void ISA(transpose_part)(int rows, int columns, int width, const f
         if (j < columns) ISA(store_lanes)(dst + j * ldd, r[j], width);
 }
 
-INLINE TARGET void ISA(transpose_block)(const float *src, int64_t ld, float *dst, int64_t ldd)
-{
-    VEC r[LANES];
-    TRANSPOSE(src, ld, r);
-    EACH(j, LANES) STORE(dst + j * ldd, r[j]);
-}
-
 static TARGET void ISA(transpose)(int64_t rows, int64_t columns, int64_t width, const float *src, int64_t ld, float *dst,
                                   int64_t ldd)
 {
@@ -247,10 +240,13 @@ static TARGET void ISA(transpose)(int64_t rows, int64_t columns, int64_t width, 
             const int m = ISA(lanes_before)(rows - i), n = ISA(lanes_before)(columns - j), w = ISA(lanes_before)(width - i);
             const float *s = src + i * ld + j;
             float *d = dst + j * ldd + i;
-            if (m == LANES && n == LANES)
-                ISA(transpose_block)(s, ld, d, ldd);
-            else
+            if (m < LANES || n < LANES) {
                 ISA(transpose_part)(m, n, w, s, ld, d, ldd);
+                continue;
+            }
+            VEC r[LANES];
+            TRANSPOSE(s, ld, r);
+            EACH(k, LANES) STORE(d + k * ldd, r[k]);
         }
 }
 

@@ -1,6 +1,5 @@
 /* vector_sparse.inc.h: what sparse.c is made of. Included once per instruction set. */
 
-/* Bit j of masks[i]: x[i * ld + j] is not zero; columns <= 64. */
 static void nonzero(int64_t rows, int64_t columns, const float *x, int64_t ld, uint64_t *masks)
 {
     for (int64_t i = 0; i < rows; i++, x += ld) {
@@ -10,7 +9,6 @@ static void nonzero(int64_t rows, int64_t columns, const float *x, int64_t ld, u
     }
 }
 
-/* Of rows of 64. */
 static bool all_finite(int64_t rows, const float *x, int64_t ld)
 {
     vf sum[4] = {vf_set(0.0f), vf_set(0.0f), vf_set(0.0f), vf_set(0.0f)};
