@@ -2,14 +2,21 @@
 
 #include "alloc.h"
 
+/* The weight of tap (th, tw) of a correlation from channel i of group g to channel j of it:
+ * weight[first + th * tap_h + tw * tap_w + i * in + j * out + g * group]. */
+typedef struct weight_view {
+    int64_t first, tap_h, tap_w, in, out, group;
+} weight_view;
+
 /* Forward and the input gradient are one thing, a correlation: forward of x with the weights; the gradient of dy with
  * the weights turned around, once for each phase of the stride. */
 typedef struct correlation {
     firn__axis h, w;
+    weight_view view;
     int64_t in_channels, out_channels, groups;
     bool depthwise;
-    int64_t images, in_image, out_image; /* floats from image to image */
-    int64_t out_row, out_pixel;          /* floats from output row to row, pixel to pixel */
+    int64_t images, in_image, out_image;   /* floats from image to image */
+    int64_t out_first, out_row, out_pixel; /* floats before the first output, from row to row, pixel to pixel */
     const float *in, *packed;
     float *out;
     const firn__epilogue_args *epilogue;
@@ -29,8 +36,10 @@ static bool packed_floats(const firn__tiles *tiles, const correlation *c, size_t
 
 static correlation forward_of(const firn__conv_args *v)
 {
+    const int64_t taps = v->kh * v->kw, cg = v->c / v->groups;
     return (correlation){.h = firn__conv_axis_h(v),
                          .w = firn__conv_axis_w(v),
+                         .view = {0, v->kw, 1, taps, cg * taps, v->o / v->groups * cg * taps},
                          .in_channels = v->c,
                          .out_channels = v->o,
                          .groups = v->groups,
@@ -67,41 +76,41 @@ static firn__axis phase_of(const firn__axis *a, int64_t phase, int64_t *last, in
     return out;
 }
 
-typedef struct dx_phase {
-    correlation c;
-    int64_t last_h, by_h, last_w, by_w; /* which taps of the weights are the taps of c */
-} dx_phase;
-
-static dx_phase dx_phase_of(const firn__conv_args *v, int64_t ph, int64_t pw)
+static correlation dx_phase(const firn__conv_args *v, int64_t phase)
 {
     const firn__axis h = firn__conv_axis_h(v), w = firn__conv_axis_w(v);
-    dx_phase p;
-    p.c = (correlation){.h = phase_of(&h, ph, &p.last_h, &p.by_h),
-                        .w = phase_of(&w, pw, &p.last_w, &p.by_w),
-                        .in_channels = v->o,
-                        .out_channels = v->c,
-                        .groups = v->groups,
-                        .depthwise = firn__conv_is_depthwise(v),
-                        .images = v->n,
-                        .in_image = v->oh * v->ow * v->o,
-                        .out_image = v->h * v->w * v->c,
-                        .out_row = v->stride * v->w * v->c,
-                        .out_pixel = v->stride * v->c};
-    return p;
+    const int64_t ph = phase / v->stride, pw = phase % v->stride, taps = v->kh * v->kw, cg = v->c / v->groups;
+    int64_t last_h, by_h, last_w, by_w;
+    correlation c = {.h = phase_of(&h, ph, &last_h, &by_h),
+                     .w = phase_of(&w, pw, &last_w, &by_w),
+                     .in_channels = v->o,
+                     .out_channels = v->c,
+                     .groups = v->groups,
+                     .depthwise = firn__conv_is_depthwise(v),
+                     .images = v->n,
+                     .in_image = v->oh * v->ow * v->o,
+                     .out_image = v->h * v->w * v->c,
+                     .out_first = (ph * v->w + pw) * v->c,
+                     .out_row = v->stride * v->w * v->c,
+                     .out_pixel = v->stride * v->c};
+    const int64_t group = v->o / v->groups * cg * taps;
+    c.view = (weight_view){last_h * v->kw + last_w, -by_h * v->kw, -by_w, cg * taps, taps, group};
+    return c;
+}
+
+static int64_t phases_of(const firn__conv_args *v, bool dx) { return dx ? (int64_t)v->stride * v->stride : 1; }
+
+static correlation correlation_of(const firn__conv_args *v, bool dx, int64_t phase)
+{
+    return dx ? dx_phase(v, phase) : forward_of(v);
 }
 
 /* ---- packing ---- */
 
-/* The weight of tap (th, tw) of the correlation from channel i of the group to channel j: weight[base + ...]. */
-typedef struct weight_view {
-    const float *first; /* tap 0, 0, both channels 0 of group 0 */
-    int64_t tap_h, tap_w, in, out, group;
-} weight_view;
-
 typedef struct conv_pack_job {
     const firn__tiles *tiles;
     const correlation *c;
-    weight_view w;
+    const float *weight;
     float *packed;
 } conv_pack_job;
 
@@ -109,8 +118,8 @@ typedef struct conv_pack_job {
 static void pack_columns(const conv_pack_job *job, int64_t g, int64_t first, int64_t columns, int64_t width, float *to)
 {
     const correlation *c = job->c;
-    const weight_view *w = &job->w;
-    const float *of_group = w->first + g * w->group + first * w->out;
+    const weight_view *w = &c->view;
+    const float *of_group = job->weight + w->first + g * w->group + first * w->out;
     for (int64_t th = 0; th < c->h.taps; th++)
         for (int64_t tw = 0; tw < c->w.taps; tw++)
             for (int64_t i = 0; i < c->in_channels / c->groups; i++, to += width) {
@@ -132,15 +141,15 @@ static void pack_conv_panel(void *arg, int64_t part, int worker)
     pack_columns(job, g, j, columns, firn__tile_set_for(tiles, columns)->width, to);
 }
 
-static void pack_correlation(firn__crew crew, const correlation *c, const weight_view *w, float *packed)
+static void pack_correlation(firn__crew crew, const correlation *c, const float *weight, float *packed)
 {
-    conv_pack_job job = {crew.ctx->kernels->tiles, c, *w, packed};
+    conv_pack_job job = {crew.ctx->kernels->tiles, c, weight, packed};
     const int64_t group = c->out_channels / c->groups;
     if (c->depthwise) { /* all channels are columns */
         correlation all = *c;
         all.in_channels = all.groups = 1;
+        all.view.out = all.view.group;
         job.c = &all;
-        job.w.out = w->group;
         pack_columns(&job, 0, 0, c->out_channels, c->out_channels, packed);
     } else
         firn__parallel(crew, c->groups * firn__ceil_div(group, job.tiles->panel), pack_conv_panel, &job);
@@ -153,8 +162,8 @@ size_t firn__conv_packed_bytes(const firn_ctx *ctx, const firn__conv_args *v, bo
     if (firn__conv_is_winograd(v))
         floats = firn__winograd_packed_floats(ctx, v, dx);
     else
-        for (int64_t phase = 0; phase < (dx ? (int64_t)v->stride * v->stride : 1); phase++) {
-            const correlation c = dx ? dx_phase_of(v, phase / v->stride, phase % v->stride).c : forward_of(v);
+        for (int64_t phase = 0; phase < phases_of(v, dx); phase++) {
+            const correlation c = correlation_of(v, dx, phase);
             if (!packed_floats(tiles, &c, &more) || !firn__add(floats, more, &floats)) return 0;
         }
     return firn__mul(floats, sizeof(float), &bytes) && firn__round_up(bytes, 64, &bytes) ? bytes : 0;
@@ -166,18 +175,11 @@ void firn__conv_pack(firn__crew crew, const firn__conv_args *v, const float *wei
         firn__winograd_pack(crew, v, weight, dx, packed);
         return;
     }
-    const int64_t taps = v->kh * v->kw, cg = v->c / v->groups, group = v->o / v->groups * cg * taps;
-    if (!dx) {
-        const correlation c = forward_of(v);
-        pack_correlation(crew, &c, &(weight_view){weight, v->kw, 1, taps, cg * taps, group}, packed);
-        return;
-    }
-    for (int64_t phase = 0; phase < (int64_t)v->stride * v->stride; phase++) {
-        const dx_phase p = dx_phase_of(v, phase / v->stride, phase % v->stride);
-        const weight_view w = {weight + p.last_h * v->kw + p.last_w, -p.by_h * v->kw, -p.by_w, cg * taps, taps, group};
+    for (int64_t phase = 0; phase < phases_of(v, dx); phase++) {
+        const correlation c = correlation_of(v, dx, phase);
         size_t floats;
-        pack_correlation(crew, &p.c, &w, packed);
-        (void)packed_floats(crew.ctx->kernels->tiles, &p.c, &floats);
+        pack_correlation(crew, &c, weight, packed);
+        (void)packed_floats(crew.ctx->kernels->tiles, &c, &floats);
         packed += floats;
     }
 }
@@ -285,46 +287,45 @@ static void correlate(firn__crew crew, const correlation *c, float *scratch)
     firn__parallel(crew, c->images * job.bands, correlate_band, &job);
 }
 
+static void correlate_phases(firn__crew crew, const firn__conv_args *v, bool dx, const float *in, const float *packed,
+                             float *out, const firn__epilogue_args *epilogue, void *scratch)
+{
+    if (firn__conv_is_winograd(v)) {
+        const firn__conv_args turned = firn__conv_turned(v);
+        firn__winograd_forward(crew, dx ? &turned : v, in, packed, out, epilogue, scratch);
+        return;
+    }
+    for (int64_t phase = 0; phase < phases_of(v, dx); phase++) {
+        correlation c = correlation_of(v, dx, phase);
+        size_t floats;
+        c.in = in, c.packed = packed, c.out = out + c.out_first, c.epilogue = epilogue;
+        correlate(crew, &c, scratch);
+        (void)packed_floats(crew.ctx->kernels->tiles, &c, &floats);
+        packed += floats;
+    }
+}
+
 void firn__conv_forward(firn__crew crew, const firn__conv_args *v, const float *x, const float *packed, float *y,
                         const firn__epilogue_args *epilogue, void *scratch)
 {
-    if (firn__conv_is_winograd(v)) {
-        firn__winograd_forward(crew, v, x, packed, y, epilogue, scratch);
-        return;
-    }
-    correlation c = forward_of(v);
-    c.in = x, c.packed = packed, c.out = y, c.epilogue = epilogue;
-    correlate(crew, &c, scratch);
+    correlate_phases(crew, v, false, x, packed, y, epilogue, scratch);
 }
 
 void firn__conv_dx(firn__crew crew, const firn__conv_args *v, const float *dy, const float *packed, float *dx,
                    void *scratch)
 {
-    const firn__tiles *tiles = crew.ctx->kernels->tiles;
-    if (firn__conv_is_winograd(v)) {
-        firn__winograd_dx(crew, v, dy, packed, dx, scratch);
-        return;
-    }
-    for (int64_t phase = 0; phase < (int64_t)v->stride * v->stride; phase++) {
-        dx_phase p = dx_phase_of(v, phase / v->stride, phase % v->stride);
-        size_t floats;
-        p.c.in = dy, p.c.packed = packed;
-        p.c.out = dx + (phase / v->stride * v->w + phase % v->stride) * v->c;
-        correlate(crew, &p.c, scratch);
-        (void)packed_floats(tiles, &p.c, &floats);
-        packed += floats;
-    }
+    correlate_phases(crew, v, true, dy, packed, dx, NULL, scratch);
 }
 
 size_t firn__conv_scratch_bytes(firn__crew crew, const firn__conv_args *v, bool with_dx, bool with_dw)
 {
-    const firn__axis h = firn__conv_axis_h(v), w = firn__conv_axis_w(v);
-    int64_t floats = firn__band_plan(&h, &w, v->c).floats;
-    for (int64_t phase = 0; with_dx && phase < (int64_t)v->stride * v->stride; phase++) {
-        const dx_phase p = dx_phase_of(v, phase / v->stride, phase % v->stride);
-        const int64_t more = firn__band_plan(&p.c.h, &p.c.w, v->o).floats;
-        if (more > floats) floats = more;
-    }
+    int64_t floats = 0;
+    for (int dx = 0; dx <= (with_dx ? 1 : 0); dx++)
+        for (int64_t phase = 0; phase < phases_of(v, dx); phase++) {
+            const correlation c = correlation_of(v, dx, phase);
+            const int64_t more = firn__band_plan(&c.h, &c.w, c.in_channels).floats;
+            if (more > floats) floats = more;
+        }
     size_t bytes, dw = with_dw ? firn__conv_dw_scratch_bytes(crew, v) : 64;
     if (dw == 0) return 0;
     if (firn__conv_is_winograd(v)) {

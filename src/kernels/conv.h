@@ -71,8 +71,6 @@ void firn__winograd_pack(firn__crew crew, const firn__conv_args *v, const float 
 size_t firn__winograd_scratch_bytes(firn__crew crew, const firn__conv_args *v, bool with_dx, bool with_dw);
 void firn__winograd_forward(firn__crew crew, const firn__conv_args *v, const float *x, const float *packed, float *y,
                             const firn__epilogue_args *epilogue, void *scratch);
-void firn__winograd_dx(firn__crew crew, const firn__conv_args *v, const float *dy, const float *packed, float *dx,
-                       void *scratch);
 void firn__winograd_dw(firn__crew crew, const firn__conv_args *v, const float *x, const float *dy, float *dw,
                        void *scratch);
 

@@ -64,17 +64,12 @@ typedef struct dw_band_rows {
     float *chunk;
 } dw_band_rows;
 
-/* Output rows of the band in which kernel row kh is inside. */
-static void rows_inside(const firn__axis *a, int64_t kh, int64_t *begin, int64_t *end)
+/* Output rows of the band in which kernel row kh is inside: outputs and taps change places. */
+static void rows_inside(const firn__axis *a, int64_t kh, const dw_band_rows *r, int64_t *begin, int64_t *end)
 {
-    const int64_t at = kh * a->step + a->origin;
-    if (at < 0) {
-        const int64_t first = firn__ceil_div(-at, a->stride);
-        if (first > *begin) *begin = first;
-    }
-    const int64_t last = at < a->in ? (a->in - 1 - at) / a->stride + 1 : 0;
-    if (last < *end) *end = last;
-    if (*begin > *end) *begin = *end;
+    const firn__axis of_tap = {.in = a->in, .taps = r->end, .stride = a->step, .step = a->stride, .origin = a->origin};
+    firn__axis_inside(&of_tap, kh, begin, end);
+    if (*begin < r->begin) *begin = firn__min(r->begin, *end);
 }
 
 /* dw of kernel row kh, for columns that t already describes: b is dy from the band's first row on. */
@@ -84,8 +79,8 @@ static void dw_kernel_row(const dw_job *job, const dw_band_rows *r, firn__tile *
     const firn__conv_args *v = job->v;
     const bool depthwise = firn__conv_is_depthwise(v);
     const int64_t cg = depthwise ? 1 : v->c / v->groups;
-    int64_t begin = r->begin, end = r->end;
-    rows_inside(&job->h, kh, &begin, &end);
+    int64_t begin, end;
+    rows_inside(&job->h, kh, r, &begin, &end);
     firn__tile k = *t;
     k.segments = end - begin;
     k.b += (begin - r->begin) * v->ow * k.ldb;

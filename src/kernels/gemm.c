@@ -1,5 +1,3 @@
-#include <math.h>
-
 #include "alloc.h"
 #include "table.h"
 #include "vector.h"
@@ -189,14 +187,7 @@ static void gemm_dot(firn__crew crew, const firn__gemm_args *g)
         v.b = turned, v.ldb = g->k;
     }
     firn__vector_narrow(crew, g->m, &v);
-    const firn__epilogue_args *e = &g->epilogue;
-    for (int64_t i = 0; i < g->m && (e->bias || e->scale || e->relu); i++)
-        for (int64_t j = 0; j < g->n; j++) {
-            float *c = &g->c[i * g->ldc + j];
-            if (e->bias) *c += e->bias[j];
-            if (e->scale) *c = fmaf(*c, e->scale[j], e->shift[j]);
-            if (e->relu && *c < 0) *c = 0;
-        }
+    crew.ctx->kernels->vector->finish(&g->epilogue, 0, g->m, g->n, g->c, g->ldc);
 }
 
 void firn__gemm(firn__crew crew, const firn__gemm_args *g)

@@ -1,6 +1,6 @@
 /* tile.h: the contract between the microkernels, one source for every instruction set (tile.inc.h), and the loops
- * around them (tile.c, gemm.c, conv.c, conv_dw.c, winograd.c). A tile of C, a few rows by one or more vectors of columns, is kept in registers while
- * k runs; then comes the epilogue. */
+ * around them (tile.c, gemm.c, conv.c, conv_dw.c, winograd.c). A tile of C, a few rows by one or more vectors of
+ * columns, is kept in registers while k runs; then comes the epilogue. */
 #ifndef FIRN_KERNELS_TILE_H
 #define FIRN_KERNELS_TILE_H
 #include "kernels.h"

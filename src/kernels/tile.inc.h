@@ -6,7 +6,7 @@
  *   LOAD_PART(p, n) STORE_PART(p, v, n)    the first n lanes, 0 <= n < LANES; the rest is zero, or left alone
  *   TRANSPOSE(p, ld, r)           LANES rows of LANES floats from p on become the vectors r[0], r[1] ... of their columns
  *
- * and lists its tiles with TILES afterwards. */
+ * and lists its tiles with TILES afterwards, and their sets in TILE_TABLE. */
 #include "tile.h"
 #include "unroll.h"
 
@@ -211,11 +211,6 @@ static TARGET void ISA(copy)(int64_t rows, int64_t columns, int64_t width, const
                              int64_t ldd)
 {
     const int64_t whole = columns / LANES * LANES;
-    if (columns == PANEL_VECTORS * LANES && width == columns) { /* the row of a panel, which is what is copied most */
-        for (int64_t i = 0; i < rows; i++, src += ld, dst += ldd)
-            EACH(j, PANEL_VECTORS) STORE(dst + j * LANES, LOAD(src + j * LANES));
-        return;
-    }
     const int tail = ISA(lanes_before)(columns - whole), tail_width = ISA(lanes_before)(width - whole);
     for (int64_t i = 0; i < rows; i++, src += ld, dst += ldd) {
         for (int64_t j = 0; j < whole; j += LANES) STORE(dst + j, LOAD(src + j));
@@ -237,13 +232,6 @@ static TARGET void ISA(transpose_part)(int rows, int columns, int width, const f
         if (j < columns) ISA(store_lanes)(dst + j * ldd, r[j], width);
 }
 
-INLINE TARGET void ISA(transpose_block)(const float *src, int64_t ld, float *dst, int64_t ldd)
-{
-    VEC r[LANES];
-    TRANSPOSE(src, ld, r);
-    EACH(j, LANES) STORE(dst + j * ldd, r[j]);
-}
-
 static TARGET void ISA(transpose)(int64_t rows, int64_t columns, int64_t width, const float *src, int64_t ld, float *dst,
                                   int64_t ldd)
 {
@@ -252,10 +240,13 @@ static TARGET void ISA(transpose)(int64_t rows, int64_t columns, int64_t width, 
             const int m = ISA(lanes_before)(rows - i), n = ISA(lanes_before)(columns - j), w = ISA(lanes_before)(width - i);
             const float *s = src + i * ld + j;
             float *d = dst + j * ldd + i;
-            if (m == LANES && n == LANES)
-                ISA(transpose_block)(s, ld, d, ldd);
-            else
+            if (m < LANES || n < LANES) {
                 ISA(transpose_part)(m, n, w, s, ld, d, ldd);
+                continue;
+            }
+            VEC r[LANES];
+            TRANSPOSE(s, ld, r);
+            EACH(k, LANES) STORE(d + k * ldd, r[k]);
         }
 }
 
@@ -299,3 +290,15 @@ static TARGET void ISA(sum_rows)(int64_t rows, int64_t columns, const float *x, 
 #define NARROW_NAME(n, v) ISA(narrow_##n),
 #define NARROW_TILES UP_TO_12(NARROW, 1) static firn__tile_fn *const ISA(narrows)[] = {UP_TO_12(NARROW_NAME, 1)};
 #define COUNT(table) ((int64_t)(sizeof(table) / sizeof *(table)))
+
+/* The table, and the sets of one vector width that it lists. */
+#define TILE_SET(v)                                                                                                        \
+    {                                                                                                                      \
+        (v) * LANES, COUNT(ISA(tiles_x##v)), ISA(tiles_x##v)                                                               \
+    }
+#define TILE_TABLE(list)                                                                                                   \
+    {                                                                                                                      \
+        .lanes = LANES, .panel = PANEL_VECTORS * LANES, .sets = list, .set_count = COUNT(list),                            \
+        .depthwise = {LANES, COUNT(ISA(depthwise)), ISA(depthwise)}, .narrow = ISA(narrows), .copy = ISA(copy),            \
+        .transpose = ISA(transpose), .sum_rows = ISA(sum_rows)                                                             \
+    }

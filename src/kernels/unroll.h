@@ -1,4 +1,4 @@
-/* unroll.h: how the kernels tell the compiler to inline and unroll. */
+/* unroll.h: how the kernels tell the compiler, GCC or clang, to inline, unroll and fetch ahead. */
 #ifndef FIRN_KERNELS_UNROLL_H
 #define FIRN_KERNELS_UNROLL_H
 
@@ -9,29 +9,11 @@
 #define EACH(i, count)                                                                                                     \
     _Pragma("clang loop unroll(full)") for (int i = 0, i##_more = (count) > 0; i##_more;                                   \
                                             i##_more = (count) > 1 && ++i < (count))
-#elif defined(__GNUC__)
+#else
 #define EACH(i, count) _Pragma("GCC unroll 64") for (int i = 0; i < (count); i++)
-#else
-#define EACH(i, count) for (int i = 0; i < (count); i++)
 #endif
 
-static inline int lowest_bit(unsigned long long bits) /* of one, at least */
-{
-#if defined(__GNUC__)
-    return __builtin_ctzll(bits);
-#else
-    int i = 0;
-    while (!(bits >> i & 1)) i++;
-    return i;
-#endif
-}
-
-#if defined(__GNUC__)
 #define PREFETCH(p) __builtin_prefetch(p)
 #define PREFETCH_L2(p) __builtin_prefetch(p, 0, 2) /* no nearer than the second-level cache */
-#else
-#define PREFETCH(p) ((void)(p))
-#define PREFETCH_L2(p) ((void)(p))
-#endif
 
 #endif

@@ -1,5 +1,5 @@
 /* vec.h: what each vec_<isa>.h defines: 16 lanes that compute the same bits on every instruction set.
- *   vf   16 floats; vi 16 32-bit integers; vm 16 truth values; vd 16 doubles
+ *   vf   16 floats; vi 16 32-bit integers; vm 16 truth values; vd 16 doubles, in memory an array of them
  *   vf_max(a, b) is a > b ? a : b and vf_min(a, b) is a < b ? a : b, NaN included: the second where either is NaN
  *   _n   the first n lanes, 0 <= n <= 16; loads fill the others with zero, stores leave memory alone
  *   vf_held(x): x, loaded into registers once: a compiler may else load it again for every use
@@ -12,11 +12,8 @@
 #define FIRN_KERNELS_VEC_H
 #include "unroll.h"
 
-#if defined(LANES_INLINE) /* vec_ref.h may have its own */
-#elif defined(__GNUC__)
+#if !defined(LANES_INLINE) /* vec_ref.h may have its own */
 #define LANES_INLINE static inline __attribute__((always_inline, unused))
-#else
-#define LANES_INLINE static inline
 #endif
 
 /* for each group of up to 16 of begin..end-1: starts at i, has n */

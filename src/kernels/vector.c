@@ -11,21 +11,20 @@ static const int64_t elements_per_part = 2048;
 /* ---- one function per kernel: the items split evenly, at multiples of 64 where an item is an element ---- */
 typedef struct vector_job {
     const void *args;
-    const firn__vector_kernels *kernels;
+    const firn__kernels *kernels;
     int64_t count, parts, multiple;
 } vector_job;
 
 static int64_t part_start(const vector_job *j, int64_t part)
 {
-    const int64_t units = (j->count + j->multiple - 1) / j->multiple, start = units * part / j->parts * j->multiple;
-    return start < j->count ? start : j->count;
+    return firn__min(firn__ceil_div(j->count, j->multiple) * part / j->parts * j->multiple, j->count);
 }
 
 static vector_job plan_job(firn__crew crew, int64_t count, int64_t work, const void *args)
 {
     const int64_t threads = firn__crew_size(crew), items = work > 0 ? elements_per_part / work : count;
-    const int64_t most = count / (items > 0 ? items : 1), parts = most < threads ? most : threads;
-    return (vector_job){args, crew.ctx->kernels->vector, count, parts > 0 ? parts : 1, work <= 4 ? 64 : 1};
+    const int64_t parts = firn__min(count / (items > 0 ? items : 1), threads);
+    return (vector_job){args, crew.ctx->kernels, count, parts > 0 ? parts : 1, work <= 4 ? 64 : 1};
 }
 
 #define FIRN_X(name, type, work)                                                                                           \
@@ -33,7 +32,7 @@ static vector_job plan_job(firn__crew crew, int64_t count, int64_t work, const v
     {                                                                                                                      \
         (void)worker;                                                                                                      \
         const vector_job *j = arg;                                                                                         \
-        j->kernels->name(j->args, part_start(j, part), part_start(j, part + 1));                                           \
+        j->kernels->vector->name(j->args, part_start(j, part), part_start(j, part + 1));                                   \
     }                                                                                                                      \
     void firn__vector_##name(firn__crew crew, int64_t count, const firn__##type##_args *a)                                 \
     {                                                                                                                      \
@@ -42,12 +41,6 @@ static vector_job plan_job(firn__crew crew, int64_t count, int64_t work, const v
     }
 FIRN__VECTOR_MAP(FIRN_X)
 #undef FIRN_X
-
-typedef struct transpose_job {
-    const firn__transpose_args *args;
-    const firn__tiles *tiles;
-    int64_t count, parts;
-} transpose_job;
 
 static void turn(const firn__tiles *tiles, const firn__transpose_args *a, const unsigned char *x, unsigned char *y)
 {
@@ -63,16 +56,17 @@ static void turn(const firn__tiles *tiles, const firn__transpose_args *a, const 
 static void transpose_part(void *arg, int64_t part, int worker)
 {
     (void)worker;
-    const transpose_job *j = arg;
-    const int64_t bytes = j->args->rows * j->args->columns * (j->args->dtype == FIRN_U8 ? 1 : 4);
-    for (int64_t i = j->count * part / j->parts; i < j->count * (part + 1) / j->parts; i++)
-        turn(j->tiles, j->args, (const unsigned char *)j->args->x + i * bytes, (unsigned char *)j->args->y + i * bytes);
+    const vector_job *j = arg;
+    const firn__transpose_args *a = j->args;
+    const int64_t bytes = a->rows * a->columns * (a->dtype == FIRN_U8 ? 1 : 4);
+    for (int64_t i = part_start(j, part); i < part_start(j, part + 1); i++)
+        turn(j->kernels->tiles, a, (const unsigned char *)a->x + i * bytes, (unsigned char *)a->y + i * bytes);
 }
 
 void firn__vector_transpose(firn__crew crew, int64_t count, const firn__transpose_args *a)
 {
-    const int64_t parts = plan_job(crew, count, a->rows * a->columns, a).parts;
-    firn__parallel(crew, parts, transpose_part, &(transpose_job){a, crew.ctx->kernels->tiles, count, parts});
+    vector_job j = plan_job(crew, count, a->rows * a->columns, a);
+    firn__parallel(crew, j.parts, transpose_part, &j);
 }
 
 int64_t firn__vector_where_bytes(const firn__pool_args *v)
@@ -88,14 +82,14 @@ double firn__vector_sum_of_squares(firn__crew crew, int64_t n, const float *x, c
 {
     enum { CHUNKS = 64, SMALLEST = 4096 };
     double partial[CHUNKS], sum = 0;
-    const int64_t even = (n + CHUNKS - 1) / CHUNKS, chunk = even > SMALLEST ? even : SMALLEST,
-                  count = (n + chunk - 1) / chunk;
+    const int64_t even = firn__ceil_div(n, CHUNKS), chunk = even > SMALLEST ? even : SMALLEST;
+    const int64_t count = firn__ceil_div(n, chunk);
     firn__vector_sum_squares(crew, count, &(firn__sum_squares_args){n, chunk, x, minus, partial});
     for (int64_t i = 0; i < count; i++) sum += partial[i];
     return sum;
 }
 
-static int64_t norm_chunks(int64_t rows) { return (rows + FIRN__NORM_ROWS - 1) / FIRN__NORM_ROWS; }
+static int64_t norm_chunks(int64_t rows) { return firn__ceil_div(rows, FIRN__NORM_ROWS); }
 
 /* The scratch of the functions below: [2][columns] doubles, then the chunks' floats. */
 size_t firn__vector_norm_bytes(int64_t rows, int64_t columns)

@@ -231,14 +231,12 @@ typedef struct firn__vector_kernels {
 #undef FIRN_X
     size_t (*pack)(int64_t n, const float *x, unsigned char *packed);
     size_t (*unpack)(int64_t n, const unsigned char *packed, float *x);
-    /* The transforms of winograd.c: of a tile of all channels, its pixel i at x[i], point i of its transform `apart` * i
-     * further on; of 16 weights; and of `count` gradients of weights, those of one position `step` apart. */
-    void (*winograd_input)(float *const x[36], int64_t channels, float *to, int64_t apart);
-    void (*winograd_gradient)(float *const dy[16], int64_t channels, float *to, int64_t apart);
-    void (*winograd_output)(const float *from, int64_t apart, int64_t first, int64_t last, const firn__epilogue_args *e,
-                            float *const y[16]); /* channels first..last-1 */
-    void (*winograd_weight)(const float g[9][16], int64_t n, float *to, int64_t apart);
-    void (*winograd_weight_gradient)(const float *from, int64_t apart, int64_t count, float *to, int64_t step);
+    /* The transforms of winograd.c, of size x size pixels: 6 x 6 of the input, 4 x 4 of the output and its gradient, 3 x 3
+     * weights. Pixel i is at x[i] or y[i], point i of the transform `apart` * i further on. The second is the way back, for
+     * channels first..last-1, with an epilogue or NULL. */
+    void (*winograd_points)(int size, float *const *x, int64_t channels, float *to, int64_t apart);
+    void (*winograd_pixels)(int size, const float *from, int64_t apart, int64_t first, int64_t last,
+                            const firn__epilogue_args *e, float *const *y);
     /* Bit j of masks[i]: x[i * ld + j] is not 0, columns <= 64. Whether rows of 64 are finite. */
     void (*nonzero)(int64_t rows, int64_t columns, const float *x, int64_t ld, uint64_t *masks);
     bool (*all_finite)(int64_t rows, const float *x, int64_t ld);

@@ -15,11 +15,8 @@ const firn__vector_kernels VECTOR_TABLE = {
 #undef FIRN_X
         pack,
     unpack,
-    winograd_input,
-    winograd_gradient,
-    winograd_output,
-    winograd_weight,
-    winograd_weight_gradient,
+    winograd_points,
+    winograd_pixels,
     nonzero,
     all_finite,
     sparse_rows,

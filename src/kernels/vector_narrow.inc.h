@@ -59,27 +59,14 @@ LANES_INLINE void narrow_columns(const firn__narrow_args *g, int64_t begin, int6
 /* An item is a row of C. */
 static void narrow(const firn__narrow_args *g, int64_t begin, int64_t end)
 {
-    for (int64_t j = 0; j < g->n;) {
+    for (int64_t j = 0, columns; j < g->n; j += columns) {
         const int64_t left = g->n - j;
-        switch (left > 6 ? (left + 1) / 2 : left) { /* n is at most 12 */
-        case 1:
-            narrow_columns(g, begin, end, j, 1), j += 1;
-            break;
-        case 2:
-            narrow_columns(g, begin, end, j, 2), j += 2;
-            break;
-        case 3:
-            narrow_columns(g, begin, end, j, 3), j += 3;
-            break;
-        case 4:
-            narrow_columns(g, begin, end, j, 4), j += 4;
-            break;
-        case 5:
-            narrow_columns(g, begin, end, j, 5), j += 5;
-            break;
-        default:
-            narrow_columns(g, begin, end, j, 6), j += 6;
-            break;
-        }
+        columns = left > 6 ? (left + 1) / 2 : left; /* n is at most 12 */
+        if (columns == 1) narrow_columns(g, begin, end, j, 1);
+        if (columns == 2) narrow_columns(g, begin, end, j, 2);
+        if (columns == 3) narrow_columns(g, begin, end, j, 3);
+        if (columns == 4) narrow_columns(g, begin, end, j, 4);
+        if (columns == 5) narrow_columns(g, begin, end, j, 5);
+        if (columns == 6) narrow_columns(g, begin, end, j, 6);
     }
 }

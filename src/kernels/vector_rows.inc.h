@@ -147,7 +147,8 @@ LANES_INLINE vf squares_of_rows(const float *x, int64_t rows, int64_t stride, in
 static void sum_squares(const firn__sum_squares_args *a, int64_t begin, int64_t end)
 {
     for (int64_t item = begin; item < end; item++) {
-        vd sum = vd_zero(), other = vd_zero();
+        static const vd zero;
+        vd sum = zero, other = zero;
         const int64_t first = item * a->chunk, stop = least(a->n, first + a->chunk);
         EACH_GROUP(i, n, first, stop)
         {
@@ -158,8 +159,8 @@ static void sum_squares(const firn__sum_squares_args *a, int64_t begin, int64_t 
             sum = more;
         }
         double lane[2][16];
-        vd_store(lane[0], sum);
-        vd_store(lane[1], other);
+        memcpy(lane[0], &sum, sizeof sum);
+        memcpy(lane[1], &other, sizeof other);
         for (int i = 0; i < 16; i++) lane[0][i] += lane[1][i];
         for (int width = 8; width >= 1; width /= 2)
             for (int i = 0; i < width; i++) lane[0][i] += lane[0][i + width];

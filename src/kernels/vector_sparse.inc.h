@@ -1,6 +1,5 @@
 /* vector_sparse.inc.h: what sparse.c is made of. Included once per instruction set. */
 
-/* Bit j of masks[i]: x[i * ld + j] is not zero; columns <= 64. */
 static void nonzero(int64_t rows, int64_t columns, const float *x, int64_t ld, uint64_t *masks)
 {
     for (int64_t i = 0; i < rows; i++, x += ld) {
@@ -10,7 +9,6 @@ static void nonzero(int64_t rows, int64_t columns, const float *x, int64_t ld, u
     }
 }
 
-/* Of rows of 64. */
 static bool all_finite(int64_t rows, const float *x, int64_t ld)
 {
     vf sum[4] = {vf_set(0.0f), vf_set(0.0f), vf_set(0.0f), vf_set(0.0f)};
@@ -27,7 +25,7 @@ LANES_INLINE bool sparse_columns(const firn__sparse_args *s, int64_t rows, int f
         vf sum[8];
         EACH(j, vectors) sum[j] = s->resume ? vf_load_n(c + 16 * j, 16) : vf_set(0.0f);
         for (uint64_t left = s->masks[i]; left != 0; left &= left - 1) {
-            const int p = lowest_bit(left);
+            const int p = __builtin_ctzll(left);
             const vf a = vf_set(s->a[i * s->a_row + p * s->a_k]);
             EACH(j, vectors) sum[j] = vf_fma(a, vf_load_n(s->b[first + j] + p * s->ldb, 16), sum[j]);
         }

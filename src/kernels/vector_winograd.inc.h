@@ -16,9 +16,13 @@ LANES_INLINE void points_of_input(const vf d[6], vf to[6])
     to[5] = vf_fma(both, d[1], vf_fma(middle, d[3], d[5]));
 }
 
-/* Of a row of three weights, or four gradients: d0 + d1 t + d2 t^2 + d3 t^3, and the last. */
+/* Of a row of three weights, or four gradients: d0 + d1 t + d2 t^2 + d3 t^3, and the last; of six inputs the above. */
 LANES_INLINE void points_of_row(const vf *d, int count, vf to[6])
 {
+    if (count == 6) {
+        points_of_input(d, to);
+        return;
+    }
     const vf low = vf_set(9.0f / 16), high = vf_set(9.0f / 4);
     const vf even = vf_fma(low, d[2], d[0]), odd = count > 3 ? vf_fma(low, d[3], d[1]) : d[1];
     const vf even2 = vf_fma(high, d[2], d[0]), odd2 = count > 3 ? vf_fma(high, d[3], d[1]) : d[1];
@@ -43,102 +47,62 @@ LANES_INLINE void row_of_points(const vf m[6], int count, vf *to)
         to[2] = vf_add(to[2], m[5]);
 }
 
-/* What the points of weights are divided by, in one direction. */
-LANES_INLINE vf point_scale(int i)
+/* What the points of 3 x 3 weights, and of their gradients, are divided by in one direction. */
+LANES_INLINE vf scaled_point(vf x, int size, int i)
 {
-    return vf_set(i == 0 ? 64.0f / 81 : i == 5 ? 1.0f : i < 3 ? -128.0f / 243 : 32.0f / 243);
+    if (size != 3) return x;
+    return vf_mul(x, vf_set(i == 0 ? 64.0f / 81 : i == 5 ? 1.0f : i < 3 ? -128.0f / 243 : 32.0f / 243));
 }
 
-static void winograd_input(float *const x[36], int64_t channels, float *to, int64_t apart)
+LANES_INLINE void tile_to_points(const int size, float *const *x, int64_t channels, float *to, int64_t apart)
 {
     EACH_GROUP(c, n, 0, channels)
     {
         vf half[6][6], row[6];
-        EACH(j, 6) {
+        EACH(j, size) {
             vf d[6];
-            EACH(i, 6) d[i] = vf_load_n(x[6 * i + j] + c, n);
-            points_of_input(d, half[j]);
+            EACH(i, size) d[i] = vf_load_n(x[size * i + j] + c, n);
+            points_of_row(d, size, half[j]);
         }
         EACH(i, 6) {
             vf d[6];
-            EACH(j, 6) d[j] = half[j][i];
-            points_of_input(d, row);
-            EACH(j, 6) vf_store_n(to + (6 * i + j) * apart + c, row[j], n);
+            EACH(j, size) d[j] = scaled_point(half[j][i], size, i);
+            points_of_row(d, size, row);
+            EACH(j, 6) vf_store_n(to + (6 * i + j) * apart + c, scaled_point(row[j], size, j), n);
         }
     }
 }
 
-static void winograd_gradient(float *const dy[16], int64_t channels, float *to, int64_t apart)
+static void winograd_points(int size, float *const *x, int64_t channels, float *to, int64_t apart)
 {
-    EACH_GROUP(c, n, 0, channels)
-    {
-        vf half[4][6], row[6];
-        EACH(j, 4) {
-            vf d[4];
-            EACH(i, 4) d[i] = vf_load_n(dy[4 * i + j] + c, n);
-            points_of_row(d, 4, half[j]);
-        }
-        EACH(i, 6) {
-            vf d[4];
-            EACH(j, 4) d[j] = half[j][i];
-            points_of_row(d, 4, row);
-            EACH(j, 6) vf_store_n(to + (6 * i + j) * apart + c, row[j], n);
-        }
-    }
+    if (size == 3) tile_to_points(3, x, channels, to, apart);
+    if (size == 4) tile_to_points(4, x, channels, to, apart);
+    if (size == 6) tile_to_points(6, x, channels, to, apart);
 }
 
-static void winograd_weight(const float g[9][16], int64_t n, float *to, int64_t apart)
-{
-    vf half[3][6], row[6];
-    EACH(j, 3) {
-        vf d[3];
-        EACH(i, 3) d[i] = vf_load_n(g[3 * i + j], 16);
-        points_of_row(d, 3, half[j]);
-    }
-    EACH(i, 6) {
-        vf d[3];
-        EACH(j, 3) d[j] = vf_mul(half[j][i], point_scale(i));
-        points_of_row(d, 3, row);
-        EACH(j, 6) vf_store_n(to + (6 * i + j) * apart, vf_mul(row[j], point_scale(j)), n);
-    }
-}
-
-static void winograd_output(const float *from, int64_t apart, int64_t first, int64_t last, const firn__epilogue_args *e,
-                            float *const y[16])
+LANES_INLINE void points_to_tile(const int size, const float *from, int64_t apart, int64_t first, int64_t last,
+                                 const firn__epilogue_args *e, float *const *y)
 {
     EACH_GROUP(c, n, first, last)
     {
         vf half[6][4], row[4];
         EACH(j, 6) {
             vf m[6];
-            EACH(i, 6) m[i] = vf_load_n(from + (6 * i + j) * apart + c, n);
-            row_of_points(m, 4, half[j]);
+            EACH(i, 6) m[i] = scaled_point(vf_load_n(from + (6 * i + j) * apart + c, n), size, i);
+            row_of_points(m, size, half[j]);
         }
-        EACH(i, 4) {
+        EACH(i, size) {
             vf m[6];
-            EACH(j, 6) m[j] = half[j][i];
-            row_of_points(m, 4, row);
-            EACH(j, 4) vf_store_n(y[4 * i + j] + c, e ? finish_output(row[j], e, c, n) : row[j], n);
+            EACH(j, 6) m[j] = scaled_point(half[j][i], size, j);
+            row_of_points(m, size, row);
+            EACH(j, size) vf_store_n(y[size * i + j] + c, e ? finish_output(row[j], e, c, n) : row[j], n);
         }
     }
 }
 
-/* n weight gradients: weight i at to + i * step. */
-static void winograd_weight_gradient(const float *from, int64_t apart, int64_t count, float *to, int64_t step)
+static void winograd_pixels(int size, const float *from, int64_t apart, int64_t first, int64_t last,
+                            const firn__epilogue_args *e, float *const *y)
 {
-    EACH_GROUP(c, n, 0, count)
-    {
-        vf half[6][3], row[3];
-        EACH(j, 6) {
-            vf m[6];
-            EACH(i, 6) m[i] = vf_mul(vf_load_n(from + (6 * i + j) * apart + c, n), point_scale(i));
-            row_of_points(m, 3, half[j]);
-        }
-        EACH(i, 3) {
-            vf m[6];
-            EACH(j, 6) m[j] = vf_mul(half[j][i], point_scale(j));
-            row_of_points(m, 3, row);
-            EACH(j, 3) vf_store_n(to + (3 * i + j) * step + c, row[j], n);
-        }
-    }
+    if (size == 3) points_to_tile(3, from, apart, first, last, NULL, y);
+    if (size == 4) points_to_tile(4, from, apart, first, last, e, y);
 }

@@ -116,11 +116,12 @@ static void pack_points(void *arg, int64_t part, int worker)
     const int64_t apart_u = job->v.c * packed_columns(job->ctx, job->v.o);
     for (int64_t c = 0; c < job->v.c; c++)
         for (int64_t j = 0; j < width; j += lanes) {
-            float g[9][lanes];
+            float g[9][lanes], *at[9];
             const int64_t there = firn__min(lanes, columns - j);
             const float *weight = job->weight + c * job->in + (first + j) * job->out;
-            tiles->transpose(there, 9, lanes, weight, job->out, g[job->turn ? 8 : 0], job->turn ? -lanes : lanes);
-            job->ctx->kernels->vector->winograd_weight((const float(*)[lanes])g, firn__min(lanes, width - j),
+            tiles->transpose(there, 9, lanes, weight, job->out, g[0], lanes);
+            for (int i = 0; i < 9; i++) at[i] = g[job->turn ? 8 - i : i];
+            job->ctx->kernels->vector->winograd_points(3, at, firn__min(lanes, width - j),
                                                        job->packed + first * job->v.c + c * width + j, apart_u);
         }
 }
@@ -158,7 +159,7 @@ static void input_of_band(const winograd_pass *p, int64_t begin, int64_t end, fl
         float *at[36], *image = (float *)p->in + row / p->tiles_h * v->h * v->w * v->c;
         for (int64_t j = 0; j < p->tiles_w; j++, to += v->c) {
             tile_pixels(6, image, v->h, v->w, v->c, row % p->tiles_h * side - v->pad, j * side - v->pad, zeros, at);
-            p->crew.ctx->kernels->vector->winograd_input(at, v->c, to, p->in_apart);
+            p->crew.ctx->kernels->vector->winograd_points(6, at, v->c, to, p->in_apart);
         }
     }
 }
@@ -170,7 +171,7 @@ static void gradient_of_band(const winograd_pass *p, int64_t begin, int64_t end,
         float *at[16], *image = (float *)p->dy + row / p->tiles_h * v->oh * v->ow * v->o;
         for (int64_t j = 0; j < p->tiles_w; j++, to += p->pitch) {
             tile_pixels(4, image, v->oh, v->ow, v->o, row % p->tiles_h * side, j * side, zeros, at);
-            p->crew.ctx->kernels->vector->winograd_gradient(at, v->o, to, p->out_apart);
+            p->crew.ctx->kernels->vector->winograd_points(4, at, v->o, to, p->out_apart);
         }
     }
 }
@@ -183,7 +184,7 @@ static void output_of_band(const winograd_pass *p, int64_t begin, int64_t end, i
         float *at[16], *image = p->out + row / p->tiles_h * v->oh * v->ow * v->o;
         for (int64_t j = 0; j < p->tiles_w; j++, from += p->pitch) {
             tile_pixels(4, image, v->oh, v->ow, v->o, row % p->tiles_h * side, j * side, waste, at);
-            p->crew.ctx->kernels->vector->winograd_output(from, p->out_apart, first, last, p->epilogue, at);
+            p->crew.ctx->kernels->vector->winograd_pixels(4, from, p->out_apart, first, last, p->epilogue, at);
         }
     }
 }
@@ -217,31 +218,19 @@ static void forward_band(void *arg, int64_t part, int worker)
     output_of_band(p, begin, end, first, last, to, waste);
 }
 
-static void forward(firn__crew crew, winograd_pass *p)
-{
-    const int64_t rows = p->v.n * p->tiles_h, threads = firn__crew_size(crew);
-    const int64_t panels = firn__ceil_div(p->v.o, crew.ctx->kernels->tiles->panel);
-    p->groups = 1;
-    if (rows * p->tiles_w < few_tiles * threads && panels >= threads) /* each reads its share of the weights alone */
-        p->groups = threads;
-    else if (rows <= threads * p->rows) /* so that all have something to do */
-        p->rows = firn__ceil_div(rows, threads);
-    if (rows > 0) firn__parallel(crew, firn__ceil_div(rows, p->rows) * p->groups, forward_band, p);
-}
-
 void firn__winograd_forward(firn__crew crew, const firn__conv_args *v, const float *x, const float *packed, float *y,
                             const firn__epilogue_args *epilogue, void *scratch)
 {
     winograd_pass p = plan(crew, v, false);
+    const int64_t rows = v->n * p.tiles_h, threads = firn__crew_size(crew);
+    const int64_t panels = firn__ceil_div(v->o, crew.ctx->kernels->tiles->panel);
     p.in = x, p.packed = packed, p.out = y, p.epilogue = epilogue, p.workers = scratch;
-    forward(crew, &p);
-}
-
-void firn__winograd_dx(firn__crew crew, const firn__conv_args *v, const float *dy, const float *packed, float *dx,
-                       void *scratch)
-{
-    const firn__conv_args t = firn__conv_turned(v);
-    firn__winograd_forward(crew, &t, dy, packed, dx, NULL, scratch);
+    p.groups = 1;
+    if (rows * p.tiles_w < few_tiles * threads && panels >= threads) /* each reads its share of the weights alone */
+        p.groups = threads;
+    else if (rows <= threads * p.rows) /* so that all have something to do */
+        p.rows = firn__ceil_div(rows, threads);
+    if (rows > 0) firn__parallel(crew, firn__ceil_div(rows, p.rows) * p.groups, forward_band, &p);
 }
 
 /* ---- the weight gradient ---- */
@@ -273,7 +262,9 @@ static void points_of_chunk(void *arg, int64_t part, int worker)
             firn__tile_run_columns(tiles, best, &t, v->c, v->o, 0, 0);
         }
     }
-    p->crew.ctx->kernels->vector->winograd_weight_gradient(sums, size, size, p->chunks + part * 9 * size, size);
+    float *of_chunk[9];
+    for (int i = 0; i < 9; i++) of_chunk[i] = p->chunks + (part * 9 + i) * size;
+    p->crew.ctx->kernels->vector->winograd_pixels(3, sums, size, 0, size, NULL, of_chunk);
 }
 
 void firn__winograd_dw(firn__crew crew, const firn__conv_args *v, const float *x, const float *dy, float *dw, void *scratch)

@@ -53,21 +53,6 @@ TILES(UP_TO_3, 8)
 DEPTHWISE_TILES(UP_TO_14)
 NARROW_TILES
 
-static const firn__tile_set sets_neon[] = {
-    {4, COUNT(tiles_x1_neon), tiles_x1_neon},
-    {8, COUNT(tiles_x2_neon), tiles_x2_neon},
-    {16, COUNT(tiles_x4_neon), tiles_x4_neon},
-    {32, COUNT(tiles_x8_neon), tiles_x8_neon},
-};
-const firn__tiles firn__tiles_neon = {
-    .lanes = LANES,
-    .panel = PANEL_VECTORS * LANES,
-    .sets = sets_neon,
-    .set_count = COUNT(sets_neon),
-    .depthwise = {LANES, COUNT(depthwise_neon), depthwise_neon},
-    .narrow = narrows_neon,
-    .copy = copy_neon,
-    .transpose = transpose_neon,
-    .sum_rows = sum_rows_neon,
-};
+static const firn__tile_set sets_neon[] = {TILE_SET(1), TILE_SET(2), TILE_SET(4), TILE_SET(8)};
+const firn__tiles firn__tiles_neon = TILE_TABLE(sets_neon);
 #endif

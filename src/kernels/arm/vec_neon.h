@@ -13,9 +13,7 @@ typedef struct vf {
 typedef struct vi {
     uint32x4_t r[4];
 } vi;
-typedef struct vm {
-    uint32x4_t r[4];
-} vm; /* all bits of a lane */
+typedef vi vm; /* all bits of a lane */
 typedef struct vd {
     float64x2_t r[8];
 } vd;
@@ -128,12 +126,6 @@ LANES_INLINE vf vf_join4(vf x, vf y)
 TWO_IN(vf, vf_join2, vf, JOIN_2)
 TWO_IN(vf, vf_join1, vf, vpaddq_f32)
 
-LANES_INLINE vd vd_zero(void)
-{
-    vd out;
-    for (int i = 0; i < 8; i++) out.r[i] = vdupq_n_f64(0);
-    return out;
-}
 LANES_INLINE vd vd_add_squares(vd sum, vf x) /* the square is exact: as if rounded twice */
 {
     for (int i = 0; i < 4; i++) {
@@ -143,17 +135,4 @@ LANES_INLINE vd vd_add_squares(vd sum, vf x) /* the square is exact: as if round
     }
     return sum;
 }
-LANES_INLINE void vd_store(double p[16], vd x)
-{
-    for (int i = 0; i < 8; i++) vst1q_f64(p + 2 * i, x.r[i]);
-}
-#undef FOUR
-#undef TWO_IN
-#undef ONE_IN
-#undef LARGER
-#undef SMALLER
-#undef SIGNED
-#undef TO_FLOAT
-#undef JOIN_2
-#undef LESS_I
 #endif

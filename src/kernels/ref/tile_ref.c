@@ -58,19 +58,5 @@ TILES(UP_TO_3, 4)
 DEPTHWISE_TILES(UP_TO_3)
 NARROW_TILES
 
-static const firn__tile_set sets_ref[] = {
-    {4, COUNT(tiles_x1_ref), tiles_x1_ref},
-    {8, COUNT(tiles_x2_ref), tiles_x2_ref},
-    {16, COUNT(tiles_x4_ref), tiles_x4_ref},
-};
-const firn__tiles firn__tiles_ref = {
-    .lanes = LANES,
-    .panel = PANEL_VECTORS * LANES,
-    .sets = sets_ref,
-    .set_count = COUNT(sets_ref),
-    .depthwise = {LANES, COUNT(depthwise_ref), depthwise_ref},
-    .narrow = narrows_ref,
-    .copy = copy_ref,
-    .transpose = transpose_ref,
-    .sum_rows = sum_rows_ref,
-};
+static const firn__tile_set sets_ref[] = {TILE_SET(1), TILE_SET(2), TILE_SET(4)};
+const firn__tiles firn__tiles_ref = TILE_TABLE(sets_ref);

@@ -82,16 +82,6 @@ LANES_INLINE uint32_t vm_bits(vm m) { return m; }
 LANES_INLINE vm vm_from_bits(uint32_t bits) { return bits; }
 LANES_INLINE vf vf_select(vm m, vf a, vf b) { EVERY_LANE b.at[i] = m >> i & 1 ? a.at[i] : b.at[i]; return b; }
 
-LANES_INLINE vd vd_zero(void) { return (vd){{0}}; }
 LANES_INLINE vd vd_add_squares(vd sum, vf a) { EVERY_LANE sum.at[i] += (double)a.at[i] * (double)a.at[i]; return sum; }
-LANES_INLINE void vd_store(double p[16], vd a) { memcpy(p, &a, sizeof a); }
 /* clang-format on */
-
-#undef EVERY_LANE
-#undef FLOATS
-#undef INTEGERS
-#undef SHIFT
-#undef APART
-#undef JOIN
-#undef TEST
 #endif

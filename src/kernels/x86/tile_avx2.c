@@ -48,20 +48,6 @@ DEPTHWISE_TILES(UP_TO_7)
 NARROW_TILES
 
 static const firn__tile_set sets_avx2[] = {
-    {8, FIRN__TILE_ROWS, firn__tiles_x1_avx2},
-    {16, COUNT(tiles_x2_avx2), tiles_x2_avx2},
-    {32, COUNT(tiles_x4_avx2), tiles_x4_avx2},
-    {64, COUNT(tiles_x8_avx2), tiles_x8_avx2},
-};
-const firn__tiles firn__tiles_avx2 = {
-    .lanes = LANES,
-    .panel = PANEL_VECTORS * LANES,
-    .sets = sets_avx2,
-    .set_count = COUNT(sets_avx2),
-    .depthwise = {LANES, COUNT(depthwise_avx2), depthwise_avx2},
-    .narrow = narrows_avx2,
-    .copy = copy_avx2,
-    .transpose = transpose_avx2,
-    .sum_rows = sum_rows_avx2,
-};
+    {LANES, FIRN__TILE_ROWS, firn__tiles_x1_avx2}, TILE_SET(2), TILE_SET(4), TILE_SET(8)};
+const firn__tiles firn__tiles_avx2 = TILE_TABLE(sets_avx2);
 #endif

@@ -51,20 +51,8 @@ TILES(UP_TO_3, 8)
 DEPTHWISE_TILES(UP_TO_14)
 NARROW_TILES
 
+/* The first: 8 columns, half a vector. */
 static const firn__tile_set sets_avx512[] = {
-    {8, FIRN__TILE_ROWS, firn__tiles_x1_avx2}, /* half a vector */
-    {16, COUNT(tiles_x1_avx512), tiles_x1_avx512}, {32, COUNT(tiles_x2_avx512), tiles_x2_avx512},
-    {64, COUNT(tiles_x4_avx512), tiles_x4_avx512}, {128, COUNT(tiles_x8_avx512), tiles_x8_avx512},
-};
-const firn__tiles firn__tiles_avx512 = {
-    .lanes = LANES,
-    .panel = PANEL_VECTORS * LANES,
-    .sets = sets_avx512,
-    .set_count = COUNT(sets_avx512),
-    .depthwise = {LANES, COUNT(depthwise_avx512), depthwise_avx512},
-    .narrow = narrows_avx512,
-    .copy = copy_avx512,
-    .transpose = transpose_avx512,
-    .sum_rows = sum_rows_avx512,
-};
+    {8, FIRN__TILE_ROWS, firn__tiles_x1_avx2}, TILE_SET(1), TILE_SET(2), TILE_SET(4), TILE_SET(8)};
+const firn__tiles firn__tiles_avx512 = TILE_TABLE(sets_avx512);
 #endif

@@ -13,9 +13,7 @@ typedef struct vf {
 typedef struct vi {
     __m256i a, b;
 } vi;
-typedef struct vm {
-    __m256 a, b;
-} vm; /* all bits of a lane */
+typedef vf vm; /* all bits of a lane */
 typedef struct vd {
     __m256d a, b, c, d;
 } vd;
@@ -121,10 +119,6 @@ LANES_INLINE vf vf_join4(vf x, vf y) { return (vf){halves(x), halves(y)}; }
 TWO(vf, vf_join2, vf, JOIN_2)
 TWO(vf, vf_join1, vf, JOIN_1)
 
-LANES_INLINE vd vd_zero(void)
-{
-    return (vd){_mm256_setzero_pd(), _mm256_setzero_pd(), _mm256_setzero_pd(), _mm256_setzero_pd()};
-}
 LANES_INLINE __m256d add_square(__m256d sum, __m128 x) /* the square is exact: as if rounded twice */
 {
     return _mm256_fmadd_pd(_mm256_cvtps_pd(x), _mm256_cvtps_pd(x), sum);
@@ -134,18 +128,4 @@ LANES_INLINE vd vd_add_squares(vd sum, vf x)
     return (vd){add_square(sum.a, _mm256_castps256_ps128(x.a)), add_square(sum.b, _mm256_extractf128_ps(x.a, 1)),
                 add_square(sum.c, _mm256_castps256_ps128(x.b)), add_square(sum.d, _mm256_extractf128_ps(x.b, 1))};
 }
-LANES_INLINE void vd_store(double p[16], vd x)
-{
-    _mm256_storeu_pd(p, x.a);
-    _mm256_storeu_pd(p + 4, x.b);
-    _mm256_storeu_pd(p + 8, x.c);
-    _mm256_storeu_pd(p + 12, x.d);
-}
-#undef TWO
-#undef LESS
-#undef EQUAL
-#undef JOIN_2
-#undef JOIN_1
-#undef LESS_I
-#undef EQUAL_I
 #endif

@@ -82,18 +82,11 @@ JOIN(vf_join8, _mm512_shuffle_f32x4, 0x44, 0xee)
 JOIN(vf_join4, _mm512_shuffle_f32x4, 0x88, 0xdd)
 JOIN(vf_join2, _mm512_shuffle_ps, 0x44, 0xee)
 JOIN(vf_join1, _mm512_shuffle_ps, 0x88, 0xdd)
-#undef JOIN
 
-LANES_INLINE vd vd_zero(void) { return (vd){_mm512_setzero_pd(), _mm512_setzero_pd()}; }
 LANES_INLINE vd vd_add_squares(vd sum, vf x)
 {
     const __m512d a = _mm512_cvtps_pd(_mm512_castps512_ps256(x)), b = _mm512_cvtps_pd(_mm512_extractf32x8_ps(x, 1));
     return (vd){_mm512_fmadd_pd(a, a, sum.a), _mm512_fmadd_pd(b, b, sum.b)}; /* the square is exact: as if rounded twice */
-}
-LANES_INLINE void vd_store(double p[16], vd x)
-{
-    _mm512_storeu_pd(p, x.a);
-    _mm512_storeu_pd(p + 8, x.b);
 }
 
 /* Packs the lanes of m to the front; reads no more floats than m has bits. */
