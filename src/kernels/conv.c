@@ -159,6 +159,7 @@ size_t firn__conv_packed_bytes(const firn_ctx *ctx, const firn__conv_args *v, bo
 {
     const firn__tiles *tiles = ctx->kernels->tiles;
     size_t floats = 0, more, bytes;
+    if (!firn__mul((size_t)(v->c / v->groups * v->kh * v->kw), (size_t)v->o, &more) || more > INT64_MAX) return 0;
     if (firn__conv_is_winograd(v))
         floats = firn__winograd_packed_floats(ctx, v, dx);
     else
