@@ -113,3 +113,33 @@ const char *rig_report(const rig *r)
     fclose(f);
     return text;
 }
+
+void rig_assert_report_has(const rig *r, const char *words, const char *name)
+{
+    char list[160], *save = list;
+    snprintf(list, sizeof list, "%s", words);
+    const char *report = rig_report(r);
+    for (char *word = strtok(save, " "); word != NULL; word = strtok(NULL, " "))
+        if (strstr(report, word) == NULL) fail_msg("%s: \"%s\" is not in the report:\n%s", name, word, report);
+}
+
+void rig_freeze(rig *r, const char *selector) { assert_ok(r->ctx, firn_freeze(r->m, selector, NULL)); }
+void rig_unfreeze(rig *r, const char *selector) { assert_ok(r->ctx, firn_unfreeze(r->m, selector, NULL)); }
+
+void rig_fit(rig *r, const firn_dataset *data, int epochs)
+{
+    assert_ok(r->ctx, firn_fit(r->t, data, &(firn_fit_options){.epochs = epochs}));
+}
+
+void rig_validated(rig *r)
+{
+    rig_freeze(r, "conv1,conv2");
+    assert_ok(r->ctx, firn_fit(r->t, &r->data, &(firn_fit_options){.epochs = 3, .validation = &r->val, .patience = 3}));
+}
+
+firn_trainer_options rig_without_cache(const firn_trainer_options *opt)
+{
+    firn_trainer_options off = *opt;
+    off.no_cache = true;
+    return off;
+}

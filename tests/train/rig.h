@@ -25,11 +25,19 @@ typedef struct rig {
 
 void rig_open(rig *r, rig_net net, const firn_trainer_options *opt, int threads);
 void rig_close(rig *r); /* and checks that nothing is left allocated */
+/* Steps that must succeed. validated: conv1 and conv2 frozen, three epochs with validation and patience. */
+void rig_freeze(rig *r, const char *selector);
+void rig_unfreeze(rig *r, const char *selector);
+void rig_fit(rig *r, const firn_dataset *data, int epochs);
+void rig_validated(rig *r);
+firn_trainer_options rig_without_cache(const firn_trainer_options *opt);
 /* Every named tensor has the same bits in both. */
 void rig_assert_equal(const rig *a, const rig *b);
 /* What a checkpoint does: weights, masks, rates, optimizer state, best weights, position. */
 void rig_transfer(const rig *from, rig *to);
 /* The trainer's report as text, in a static buffer. */
 const char *rig_report(const rig *r);
+/* Each of the blank-separated words is in it. name: of the case, for the message. */
+void rig_assert_report_has(const rig *r, const char *words, const char *name);
 
 #endif

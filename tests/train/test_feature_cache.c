@@ -6,8 +6,9 @@
 
 #define SGD .batch = 16, .optim = {.kind = FIRN_SGD, .lr = 0.05f, .momentum = 0.9f}
 static const firn_trainer_options usual = {SGD}, two_batches = {SGD, .accumulate = 2}, augmented = {SGD, .augmented = true},
-                                  no_room = {SGD, .cache_bytes = 700}, small = {SGD, .cache_bytes = 4000}, larger = {SGD, .cache_bytes = 40000},
-                                  small_batches = {SGD, .cache_bytes = 4000, .accumulate = 2};
+                                  no_room = {SGD, .cache_bytes = 700}, small = {SGD, .cache_bytes = 4000},
+                                  small_batches = {SGD, .cache_bytes = 4000, .accumulate = 2},
+                                  larger = {SGD, .cache_bytes = 40000};
 
 typedef struct scenario {
     const char *name;
@@ -20,14 +21,6 @@ typedef struct scenario {
 } scenario;
 
 /* ---- steps of a play ---- */
-
-static void fit(rig *r, const firn_dataset *data, int epochs)
-{
-    assert_ok(r->ctx, firn_fit(r->t, data, &(firn_fit_options){.epochs = epochs}));
-}
-
-static void freeze(rig *r, const char *selector) { assert_ok(r->ctx, firn_freeze(r->m, selector, NULL)); }
-static void unfreeze(rig *r, const char *selector) { assert_ok(r->ctx, firn_unfreeze(r->m, selector, NULL)); }
 
 static void write_values(rig *r, const char *name, float value)
 {
@@ -47,36 +40,36 @@ static void fit_with_events(rig *r, int epochs, const firn_freeze_event *events,
 
 static void frozen_prefix(rig *r)
 {
-    freeze(r, "conv1,conv2");
-    fit(r, &r->data, 3);
+    rig_freeze(r, "conv1,conv2");
+    rig_fit(r, &r->data, 3);
 }
 
-static void nothing_frozen(rig *r) { fit(r, &r->data, 3); }
+static void nothing_frozen(rig *r) { rig_fit(r, &r->data, 3); }
 
 static void only_the_head_is_frozen(rig *r)
 {
-    freeze(r, "fc2");
-    fit(r, &r->data, 3);
+    rig_freeze(r, "fc2");
+    rig_fit(r, &r->data, 3);
 }
 
 static void first_layer_only(rig *r)
 {
-    freeze(r, "conv1");
-    fit(r, &r->data, 3);
+    rig_freeze(r, "conv1");
+    rig_fit(r, &r->data, 3);
 }
 
 static void half_a_layer(rig *r)
 {
-    freeze(r, "conv1,conv2.weight"); /* conv2's bias trains: the frontier is below it */
-    fit(r, &r->data, 3);
+    rig_freeze(r, "conv1,conv2.weight"); /* conv2's bias trains: the frontier is below it */
+    rig_fit(r, &r->data, 3);
 }
 
 static void memory_fails_while_filling(rig *r)
 {
-    freeze(r, "conv1,conv2");
-    fit(r, &r->data, 1);                     /* not filled: one epoch */
+    rig_freeze(r, "conv1,conv2");
+    rig_fit(r, &r->data, 1);                     /* not filled: one epoch */
     r->memory.fail_at = r->memory.calls + 3; /* the order, the table, and then the chunk */
-    fit(r, &r->data, 2);
+    rig_fit(r, &r->data, 2);
     assert_true(r->memory.calls >= r->memory.fail_at ||
                 strcmp(firn_trainer_cache(r->t).why_unused, "turned off by no_cache") == 0);
     r->memory.fail_at = 0;
@@ -84,19 +77,19 @@ static void memory_fails_while_filling(rig *r)
 
 static void unfreeze_inside_the_prefix(rig *r)
 {
-    freeze(r, "conv1,conv2");
+    rig_freeze(r, "conv1,conv2");
     fit_with_events(r, 4, &(firn_freeze_event){.epoch = 3, .unfreeze = true, .selector = "conv1"}, 1);
 }
 
 static void unfreeze_the_top_of_the_prefix(rig *r)
 {
-    freeze(r, "conv1,conv2");
+    rig_freeze(r, "conv1,conv2");
     fit_with_events(r, 4, &(firn_freeze_event){.epoch = 3, .unfreeze = true, .selector = "conv2"}, 1);
 }
 
 static void unfreeze_in_the_middle_of_an_epoch(rig *r)
 {
-    freeze(r, "conv1,conv2");
+    rig_freeze(r, "conv1,conv2");
     fit_with_events(r, 3, &(firn_freeze_event){.step = 10, .unfreeze = true, .selector = "conv1"}, 1);
 }
 
@@ -110,48 +103,48 @@ static void freeze_more_and_more(rig *r)
 
 static void unfreeze_and_freeze_without_a_step(rig *r)
 {
-    freeze(r, "conv1,conv2");
-    fit(r, &r->data, 2);
-    unfreeze(r, "conv1");
-    freeze(r, "conv1");
-    fit(r, &r->data, 2);
+    rig_freeze(r, "conv1,conv2");
+    rig_fit(r, &r->data, 2);
+    rig_unfreeze(r, "conv1");
+    rig_freeze(r, "conv1");
+    rig_fit(r, &r->data, 2);
 }
 
 static void train_the_prefix_between(rig *r)
 {
-    freeze(r, "conv1,conv2");
-    fit(r, &r->data, 2);
-    unfreeze(r, "conv1");
-    fit(r, &r->data, 1);
-    freeze(r, "conv1");
-    fit(r, &r->data, 2);
+    rig_freeze(r, "conv1,conv2");
+    rig_fit(r, &r->data, 2);
+    rig_unfreeze(r, "conv1");
+    rig_fit(r, &r->data, 1);
+    rig_freeze(r, "conv1");
+    rig_fit(r, &r->data, 2);
 }
 
 static void masks_pushed_and_popped(rig *r)
 {
-    freeze(r, "conv1,conv2");
-    fit(r, &r->data, 2);
+    rig_freeze(r, "conv1,conv2");
+    rig_fit(r, &r->data, 2);
     assert_ok(r->ctx, firn_mask_push(r->m));
     assert_ok(r->ctx, firn_freeze_only(r->m, "fc1", NULL));
-    fit(r, &r->data, 2);
+    rig_fit(r, &r->data, 2);
     assert_ok(r->ctx, firn_mask_pop(r->m));
-    fit(r, &r->data, 2);
+    rig_fit(r, &r->data, 2);
 }
 
 static void write_into_the_prefix(rig *r)
 {
-    freeze(r, "conv1,conv2");
-    fit(r, &r->data, 2);
+    rig_freeze(r, "conv1,conv2");
+    rig_fit(r, &r->data, 2);
     write_values(r, "conv1.weight", 0.3f);
-    fit(r, &r->data, 2);
+    rig_fit(r, &r->data, 2);
 }
 
 static void write_above_the_frontier(rig *r)
 {
-    freeze(r, "conv1,conv2");
-    fit(r, &r->data, 2);
+    rig_freeze(r, "conv1,conv2");
+    rig_fit(r, &r->data, 2);
     write_values(r, "fc1.weight", 0.2f);
-    fit(r, &r->data, 2);
+    rig_fit(r, &r->data, 2);
 }
 
 static int write_in_step_eight(const firn_progress *p, void *user)
@@ -162,113 +155,107 @@ static int write_in_step_eight(const firn_progress *p, void *user)
 
 static void write_from_the_callback(rig *r)
 {
-    freeze(r, "conv1,conv2");
+    rig_freeze(r, "conv1,conv2");
     assert_ok(r->ctx,
               firn_fit(r->t, &r->data, &(firn_fit_options){.epochs = 3, .on_progress = write_in_step_eight, .user = r}));
 }
 
 static void other_data(rig *r)
 {
-    freeze(r, "conv1,conv2");
-    fit(r, &r->data, 2);
-    fit(r, &r->other, 2);
-    fit(r, &r->data, 2);
+    rig_freeze(r, "conv1,conv2");
+    rig_fit(r, &r->data, 2);
+    rig_fit(r, &r->other, 2);
+    rig_fit(r, &r->data, 2);
 }
 
 static void other_rows_of_the_same_data(rig *r)
 {
     static uint32_t rows[RIG_TRAIN];
-    freeze(r, "conv1,conv2");
+    rig_freeze(r, "conv1,conv2");
     for (uint32_t i = 0; i < RIG_TRAIN; i++) rows[i] = i;
     const firn_dataset data = {RIG_TRAIN, r->feeds, 2, rows};
-    fit(r, &data, 2);
+    rig_fit(r, &data, 2);
     for (uint32_t i = 0; i < RIG_TRAIN; i++) rows[i] = RIG_TRAIN - 1 - i; /* the same array, another order */
-    fit(r, &data, 2);
+    rig_fit(r, &data, 2);
 }
 
 static void fewer_samples_that_fit(rig *r)
 {
-    freeze(r, "conv1,conv2");
-    fit(r, &r->data, 2);
-    fit(r, &r->val, 2);
+    rig_freeze(r, "conv1,conv2");
+    rig_fit(r, &r->data, 2);
+    rig_fit(r, &r->val, 2);
 }
 
 static void data_rewritten_and_forgotten(rig *r)
 {
-    freeze(r, "conv1,conv2");
-    fit(r, &r->data, 2);
+    rig_freeze(r, "conv1,conv2");
+    rig_fit(r, &r->data, 2);
     memmove(r->images, r->images + RIG_TRAIN * RIG_PIXELS, RIG_TRAIN * RIG_PIXELS);
     firn_trainer_forget_features(r->t);
-    fit(r, &r->data, 2);
+    rig_fit(r, &r->data, 2);
 }
 
 static void another_order(rig *r)
 {
-    freeze(r, "conv1,conv2");
-    fit(r, &r->data, 2);
+    rig_freeze(r, "conv1,conv2");
+    rig_fit(r, &r->data, 2);
     assert_ok(r->ctx, firn_fit(r->t, &r->data, &(firn_fit_options){.epochs = 2, .no_shuffle = true}));
 }
 
 static void single_epochs(rig *r)
 {
-    freeze(r, "conv1,conv2");
-    for (int i = 0; i < 4; i++) fit(r, &r->data, 1);
+    rig_freeze(r, "conv1,conv2");
+    for (int i = 0; i < 4; i++) rig_fit(r, &r->data, 1);
 }
 
 static void one_epoch(rig *r)
 {
-    freeze(r, "conv1,conv2");
-    fit(r, &r->data, 1);
+    rig_freeze(r, "conv1,conv2");
+    rig_fit(r, &r->data, 1);
 }
 
 static void dropout_turned_off_in_the_prefix(rig *r)
 {
     assert_ok(r->ctx, firn_freeze_eval(r->m, "conv1,conv2,drop1", NULL));
-    fit(r, &r->data, 3);
+    rig_fit(r, &r->data, 3);
 }
 
 static void dropout_turned_off_and_on(rig *r)
 {
     dropout_turned_off_in_the_prefix(r);
-    unfreeze(r, "drop1");
-    fit(r, &r->data, 2);
+    rig_unfreeze(r, "drop1");
+    rig_fit(r, &r->data, 2);
 }
 
 static void norm_frozen(rig *r)
 {
-    freeze(r, "conv1,bn1,conv2,bn2");
-    fit(r, &r->data, 3);
+    rig_freeze(r, "conv1,bn1,conv2,bn2");
+    rig_fit(r, &r->data, 3);
 }
 
 static void norm_statistics_run(rig *r)
 {
-    freeze(r, "conv1,bn1.weight,bn1.bias,conv2,bn2");
-    fit(r, &r->data, 3);
+    rig_freeze(r, "conv1,bn1.weight,bn1.bias,conv2,bn2");
+    rig_fit(r, &r->data, 3);
 }
 
 static void norm_statistics_frozen_affine_trains(rig *r)
 {
-    freeze(r, "conv1,bn1,conv2,bn2.running_*");
-    fit(r, &r->data, 3);
+    rig_freeze(r, "conv1,bn1,conv2,bn2.running_*");
+    rig_fit(r, &r->data, 3);
 }
 
 static void statistics_written(rig *r)
 {
     norm_frozen(r);
     write_values(r, "bn1.running_mean", 0.1f);
-    fit(r, &r->data, 2);
+    rig_fit(r, &r->data, 2);
 }
 
 static void skip_across_the_frontier(rig *r)
 {
-    freeze(r, "conv1,conv2"); /* conv2's and conv1's outputs are both read above */
-    fit(r, &r->data, 3);
-}
-
-static void validated(rig *r)
-{
-    freeze(r, "conv1,conv2");
-    assert_ok(r->ctx, firn_fit(r->t, &r->data, &(firn_fit_options){.epochs = 3, .validation = &r->val, .patience = 3}));
+    rig_freeze(r, "conv1,conv2"); /* conv2's and conv1's outputs are both read above */
+    rig_fit(r, &r->data, 3);
 }
 
 /* The best weights are written back at the end; those of the prefix are what they were. */
@@ -278,7 +265,7 @@ static void frozen_on_the_way_and_restored(rig *r)
     assert_ok(r->ctx, firn_fit(r->t, &r->data,
                                &(firn_fit_options){
                                    .epochs = 4, .validation = &r->val, .patience = 4, .events = &event, .n_events = 1}));
-    fit(r, &r->data, 2);
+    rig_fit(r, &r->data, 2);
 }
 
 static int stop_in_the_first_epoch(const firn_progress *p, void *user)
@@ -289,7 +276,7 @@ static int stop_in_the_first_epoch(const firn_progress *p, void *user)
 
 static void stopped_while_filling(rig *r)
 {
-    freeze(r, "conv1,conv2");
+    rig_freeze(r, "conv1,conv2");
     const firn_fit_options how = {.epochs = 3, .on_progress = stop_in_the_first_epoch};
     assert_status(r->ctx, FIRN_STOPPED, firn_fit(r->t, &r->data, &how));
     assert_ok(r->ctx, firn_fit(r->t, &r->data, &how));
@@ -297,11 +284,11 @@ static void stopped_while_filling(rig *r)
 
 static void evaluated_between(rig *r)
 {
-    freeze(r, "conv1,conv2");
-    fit(r, &r->data, 2);
+    rig_freeze(r, "conv1,conv2");
+    rig_fit(r, &r->data, 2);
     firn_metrics m;
     assert_ok(r->ctx, firn_evaluate(r->t, &r->val, &m));
-    fit(r, &r->data, 1);
+    rig_fit(r, &r->data, 1);
 }
 
 enum { ALL = RIG_TRAIN };
@@ -344,33 +331,17 @@ static const scenario scenarios[] = {
     {"norm affine trains", norm_statistics_frozen_affine_trains, RIG_NORM, 2 * ALL, ALL, "served 180", &usual},
     {"statistics written", statistics_written, RIG_NORM, 3 * ALL, ALL, "served 270", &usual},
     {"skip across the frontier", skip_across_the_frontier, RIG_SKIP, 2 * ALL, ALL, "served 180", &usual},
-    {"validated", validated, RIG_PLAIN, 2 * (ALL + RIG_VAL), ALL + RIG_VAL, "holds 120 served 240", &usual},
+    {"validated", rig_validated, RIG_PLAIN, 2 * (ALL + RIG_VAL), ALL + RIG_VAL, "holds 120 served 240", &usual},
     {"frozen on the way, restored", frozen_on_the_way_and_restored, RIG_PLAIN, 4 * ALL + 2 * RIG_VAL, ALL,
      "holds 90 of 90 served 420", &usual},
     {"stopped while filling", stopped_while_filling, RIG_PLAIN, 2 * ALL, ALL, "served 180", &usual},
     {"evaluated between", evaluated_between, RIG_PLAIN, 2 * ALL, ALL, "served 180", &usual},
 };
 
-static firn_trainer_options without_cache(const firn_trainer_options *opt)
-{
-    firn_trainer_options off = *opt;
-    off.no_cache = true;
-    return off;
-}
-
-static void assert_report_has(const rig *r, const char *words, const char *name)
-{
-    char list[160], *save = list;
-    snprintf(list, sizeof list, "%s", words);
-    const char *report = rig_report(r);
-    for (char *word = strtok(save, " "); word != NULL; word = strtok(NULL, " "))
-        if (strstr(report, word) == NULL) fail_msg("%s: \"%s\" is not in the report:\n%s", name, word, report);
-}
-
 static void play(const scenario *s)
 {
     static rig with, without;
-    const firn_trainer_options off = without_cache(s->opt);
+    const firn_trainer_options off = rig_without_cache(s->opt);
     rig_open(&with, s->net, s->opt, 2);
     rig_open(&without, s->net, &off, 1);
     s->play(&with);
@@ -383,7 +354,7 @@ static void play(const scenario *s)
                  (unsigned long long)s->served, stats.samples, s->held);
     assert_int_equal(stats.bytes > 0, s->held > 0);
     assert_int_equal(stats.flops_saved > 0, s->served > 0);
-    assert_report_has(&with, s->words, s->name);
+    rig_assert_report_has(&with, s->words, s->name);
     rig_close(&with);
     rig_close(&without);
 }
@@ -406,12 +377,12 @@ static void every_optimizer_gives_the_same_bits_with_any_number_of_threads(void 
                                              .optim = {.kind = (firn_optim_kind)kind,
                                                        .weight_decay = 0.01f,
                                                        .clip_norm = 1}},
-                                       off = without_cache(&on);
+                                       off = rig_without_cache(&on);
             rig_open(&without, (rig_net)net, &off, 1);
-            validated(&without);
+            rig_validated(&without);
             for (size_t i = 0; i < sizeof threads / sizeof *threads; i++) {
                 rig_open(&with, (rig_net)net, &on, threads[i]);
-                validated(&with);
+                rig_validated(&with);
                 assert_int_equal(firn_trainer_cache(with.t).served, 2 * (ALL + RIG_VAL));
                 rig_assert_equal(&with, &without);
                 rig_close(&with);
@@ -448,167 +419,6 @@ static void swapped_feeds_are_other_data(void **state)
 {
     (void)state;
     assert_close(trained_on_swapped_feeds(false), trained_on_swapped_feeds(true), 0, 0);
-}
-
-static void the_budget_is_kept_whatever_it_is(void **state)
-{
-    (void)state;
-    static rig with, without;
-    const firn_trainer_options off = without_cache(&usual);
-    rig_open(&without, RIG_PLAIN, &off, 1);
-    frozen_prefix(&without);
-    for (size_t budget = 500; budget < 20000; budget = budget * 5 / 4) {
-        firn_trainer_options opt = usual;
-        opt.cache_bytes = budget;
-        rig_open(&with, RIG_PLAIN, &opt, 1);
-        frozen_prefix(&with);
-        const firn_cache_stats stats = firn_trainer_cache(with.t);
-        assert_true(stats.bytes <= budget);
-        assert_int_equal(stats.why_unused == NULL, stats.served > 0);
-        rig_assert_equal(&with, &without);
-        rig_close(&with);
-    }
-    rig_close(&without);
-}
-
-/* The report comes before the fit that would fill the cache anew. */
-static void what_did_not_fit_is_no_reason_under_another_mask(void **state)
-{
-    (void)state;
-    static rig r;
-    rig_open(&r, RIG_PLAIN, &no_room, 1);
-    frozen_prefix(&r);
-    assert_report_has(&r, "not used budget", "before");
-    unfreeze(&r, "conv2");
-    assert_null(firn_trainer_cache(r.t).why_unused);
-    assert_report_has(&r, "most bytes sample; budget", "unfrozen");
-    freeze(&r, "conv2");
-    assert_non_null(firn_trainer_cache(r.t).why_unused); /* nothing has changed */
-    rig_close(&r);
-}
-
-/* Of two data sets the one that comes first has the budget. */
-static void validation_goes_without_where_only_the_training_data_fit(void **state)
-{
-    (void)state;
-    static rig with, without;
-    const firn_trainer_options off = without_cache(&usual);
-    rig_open(&with, RIG_PLAIN, &usual, 1);
-    frozen_prefix(&with);
-    const size_t enough = firn_trainer_cache(with.t).bytes;
-    rig_close(&with);
-    rig_open(&without, RIG_PLAIN, &off, 1);
-    validated(&without);
-    firn_trainer_options opt = usual;
-    opt.cache_bytes = enough + 200; /* not even the table */
-    rig_open(&with, RIG_PLAIN, &opt, 1);
-    validated(&with);
-    assert_int_equal(firn_trainer_cache(with.t).served, 2 * ALL);
-    rig_assert_equal(&with, &without);
-    rig_close(&with);
-    rig_close(&without);
-}
-
-/* What validation holds of the mask before would leave no room for a single sample of the mask now. */
-static void features_of_another_mask_take_no_room(void **state)
-{
-    (void)state;
-    static rig r;
-    rig_open(&r, RIG_PLAIN, &small, 1);
-    firn_dataset two = r.data;
-    two.count = 2;
-    freeze(&r, "conv1,conv2");
-    const firn_freeze_event event = {.epoch = 3, .unfreeze = true, .selector = "conv2"};
-    firn_fit_options how = {.epochs = 2, .validation = &r.other};
-    assert_ok(r.ctx, firn_fit(r.t, &two, &how));
-    const firn_cache_stats before = firn_trainer_cache(r.t);
-    assert_true(before.samples > 2 && before.samples < before.wanted); /* validation has filled the budget */
-    how = (firn_fit_options){.epochs = 4, .validation = &r.other, .events = &event, .n_events = 1};
-    assert_ok(r.ctx, firn_fit(r.t, &two, &how));
-    const firn_cache_stats after = firn_trainer_cache(r.t);
-    assert_null(after.why_unused);
-    assert_true(after.samples > 2 && after.bytes <= 4000);
-    rig_close(&r);
-}
-
-static void validation_data_of_the_fit_before_take_no_room(void **state)
-{
-    (void)state;
-    static rig r;
-    rig_open(&r, RIG_PLAIN, &small, 1);
-    firn_dataset two = r.data;
-    two.count = 2;
-    freeze(&r, "conv1,conv2");
-    assert_ok(r.ctx, firn_fit(r.t, &two, &(firn_fit_options){.epochs = 2, .validation = &r.other}));
-    firn_cache_stats stats = firn_trainer_cache(r.t);
-    assert_int_equal(stats.wanted, 2 + RIG_TRAIN);
-    assert_true(stats.samples > 2 && stats.samples < stats.wanted);
-    fit(&r, &r.data, 2);
-    stats = firn_trainer_cache(r.t);
-    assert_int_equal(stats.wanted, RIG_TRAIN);
-    assert_in_range(stats.samples, 55, 65); /* as if the validation had not been */
-    rig_close(&r);
-}
-
-/* Wherever memory runs out, the cache gives way or the call fails, and then the trainer still works. */
-static void failing_allocations_never_change_the_result(void **state)
-{
-    (void)state;
-    static rig with, without;
-    const firn_trainer_options off = without_cache(&usual);
-    rig_open(&without, RIG_PLAIN, &off, 1);
-    validated(&without);
-    bool reached = true;
-    for (size_t n = 1; reached; n++) {
-        rig_open(&with, RIG_PLAIN, &usual, 1);
-        freeze(&with, "conv1,conv2");
-        with.memory.fail_at = with.memory.calls + n;
-        const firn_status st =
-            firn_fit(with.t, &with.data, &(firn_fit_options){.epochs = 3, .validation = &with.val, .patience = 3});
-        reached = with.memory.calls >= with.memory.fail_at;
-        with.memory.fail_at = 0;
-        if (st == FIRN_OK) {
-            rig_assert_equal(&with, &without);
-            assert_string_equal(firn_message(with.ctx), "");
-        } else {
-            assert_int_equal(st, FIRN_ERR_MEMORY);
-            firn_clear_error(with.ctx);
-            fit(&with, &with.data, 2);
-        }
-        rig_close(&with);
-    }
-    rig_close(&without);
-}
-
-typedef struct cached_steps {
-    int cached, all; /* steps of the second epoch */
-} cached_steps;
-
-static int count_cached(const firn_progress *p, void *user)
-{
-    cached_steps *steps = user;
-    steps->all += p->epoch == 2;
-    steps->cached += p->epoch == 2 && p->cached;
-    return 0;
-}
-
-/* Of six batches the first four are in the cache, the last in part: of each step's three batches the first is. */
-static void a_step_is_cached_if_any_of_its_batches_is(void **state)
-{
-    (void)state;
-    static rig r;
-    firn_trainer_options opt = small;
-    opt.accumulate = 3;
-    rig_open(&r, RIG_PLAIN, &opt, 1);
-    freeze(&r, "conv1,conv2");
-    cached_steps steps = {0};
-    assert_ok(r.ctx, firn_fit(r.t, &r.data,
-                              &(firn_fit_options){
-                                  .epochs = 2, .no_shuffle = true, .on_progress = count_cached, .user = &steps}));
-    assert_in_range(firn_trainer_cache(r.t).samples, 49, 64);
-    assert_int_equal(steps.all, 2);
-    assert_int_equal(steps.cached, 2);
-    rig_close(&r);
 }
 
 typedef struct accuracies {
@@ -659,14 +469,7 @@ int main(void)
         cmocka_unit_test(training_from_the_cache_gives_the_same_bits),
         cmocka_unit_test(every_optimizer_gives_the_same_bits_with_any_number_of_threads),
         cmocka_unit_test(swapped_feeds_are_other_data),
-        cmocka_unit_test(a_step_is_cached_if_any_of_its_batches_is),
         cmocka_unit_test(accuracy_counts_labels_that_the_cache_spares_the_plan),
-        cmocka_unit_test(the_budget_is_kept_whatever_it_is),
-        cmocka_unit_test(what_did_not_fit_is_no_reason_under_another_mask),
-        cmocka_unit_test(validation_goes_without_where_only_the_training_data_fit),
-        cmocka_unit_test(features_of_another_mask_take_no_room),
-        cmocka_unit_test(validation_data_of_the_fit_before_take_no_room),
-        cmocka_unit_test(failing_allocations_never_change_the_result),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
