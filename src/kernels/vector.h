@@ -233,7 +233,7 @@ typedef struct firn__vector_kernels {
     size_t (*unpack)(int64_t n, const unsigned char *packed, float *x);
     /* The transforms of winograd.c, of size x size pixels: 6 x 6 of the input, 4 x 4 of the output and its gradient, 3 x 3
      * weights. Pixel i is at x[i] or y[i], point i of the transform `apart` * i further on. The second is the way back, for
-     * channels first..last-1, with an epilogue or NULL. */
+     * channels first..last-1; e: of outputs, or NULL. */
     void (*winograd_points)(int size, float *const *x, int64_t channels, float *to, int64_t apart);
     void (*winograd_pixels)(int size, const float *from, int64_t apart, int64_t first, int64_t last,
                             const firn__epilogue_args *e, float *const *y);

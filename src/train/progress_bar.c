@@ -53,7 +53,7 @@ static void print_epoch(const firn_progress *p, FILE *f)
     print_metric(f, "accuracy", p->accuracy);
     print_metric(f, "val_loss", p->val_loss);
     print_metric(f, "val_accuracy", p->val_accuracy);
-    fprintf(f, "  %.2f s, %.0f samples/s%s\n", p->seconds, p->samples_per_second, p->cached ? " from cached features" : "");
+    fprintf(f, "  %.2f s, %.0f samples/s%s\n", p->seconds, p->samples_per_second, p->cached ? " with cached features" : "");
 }
 
 static void print_bar(const firn_progress *p, FILE *f)

@@ -58,7 +58,7 @@ static void a_file_gets_a_line_an_epoch_and_nothing_else(void **state)
     assert_string_equal(
         output_of(p, 3),
         "epoch 1/2  loss 1.5000  accuracy 0.5000  val_loss 1.2500  val_accuracy 0.7500  2.00 s, 1000 samples/s\n"
-        "epoch 2/2  loss 1.0000  0.50 s, 4000 samples/s from cached features\n");
+        "epoch 2/2  loss 1.0000  0.50 s, 4000 samples/s with cached features\n");
 }
 
 /* A pipe cannot be positioned: like a terminal. */
