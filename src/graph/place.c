@@ -1,5 +1,6 @@
-/* place.c: where buffers lie: first fit, in whichever of three orders takes least. */
+/* place.c: where buffers lie: first fit, in the order of those tried that takes least. */
 #include <stdlib.h>
+#include <string.h>
 
 #include "layout.h"
 
@@ -30,10 +31,12 @@ static int earlier_first(const void *a, const void *b)
 }
 
 /* Gives the buffers of order, one after the other, the lowest offset at which they overlap none that lives at the same
- * time. placed: room for n, kept sorted by offset. False: the sum does not fit a size. */
-static bool place_in_order(firn__layout *l, const placing *order, int n, int *placed, size_t *total)
+ * time. placed: room for n, kept sorted by offset. *highest: which of order ends last. False: the sum does not fit a size.
+ */
+static bool place_in_order(firn__layout *l, const placing *order, int n, int *placed, size_t *total, int *highest)
 {
     *total = 0;
+    *highest = 0;
     for (int i = 0; i < n; i++) {
         firn__buffer *b = &l->buffers[order[i].buffer];
         b->offset = 0;
@@ -45,7 +48,7 @@ static bool place_in_order(firn__layout *l, const placing *order, int n, int *pl
         }
         size_t end;
         if (!firn__add(b->offset, b->bytes, &end)) return false;
-        if (end > *total) *total = end;
+        if (end > *total) *total = end, *highest = i;
         int at = i;
         while (at > 0 && l->buffers[placed[at - 1]].offset > b->offset) {
             placed[at] = placed[at - 1];
@@ -56,20 +59,28 @@ static bool place_in_order(firn__layout *l, const placing *order, int n, int *pl
     return true;
 }
 
-/* The order, of three, in which n buffers take least; *total is what they take then. */
+/* The order in which n buffers take least; *total is what they take then. From each of three orders on, the buffer that
+ * ended highest is put first, a number of times. The last round repeats the best. */
 static bool place_best(firn__layout *l, placing *order, int n, int *placed, size_t *total)
 {
     static int (*const orders[])(const void *, const void *) = {larger_first, longer_first, earlier_first};
+    enum { ORDERS = 3, TURNS = 12 };
     size_t least = SIZE_MAX;
-    int best = 0;
-    for (int i = 0; i < 3; i++) {
-        qsort(order, (size_t)n, sizeof *order, orders[i]);
-        if (!place_in_order(l, order, n, placed, total)) return false;
-        if (*total < least) best = i;
-        if (*total < least) least = *total;
+    int best = 0, best_turn = 0, highest;
+    for (int round = 0; round <= ORDERS; round++) {
+        const bool last = round == ORDERS;
+        const int turns = last ? best_turn : TURNS;
+        qsort(order, (size_t)n, sizeof *order, orders[last ? best : round]);
+        for (int turn = 0; turn <= turns; turn++) {
+            if (!place_in_order(l, order, n, placed, total, &highest)) return false;
+            if (*total < least) least = *total, best = round, best_turn = turn;
+            if (turn == turns || n == 0) break;
+            const placing first = order[highest];
+            memmove(order + 1, order, (size_t)highest * sizeof *order);
+            order[0] = first;
+        }
     }
-    qsort(order, (size_t)n, sizeof *order, orders[best]);
-    return place_in_order(l, order, n, placed, total);
+    return true;
 }
 
 firn_status firn__layout_place(firn__layout *l, int region, size_t *total)

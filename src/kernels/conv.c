@@ -204,12 +204,12 @@ static void correlate_depthwise(const firn__tiles *tiles, const correlation *c, 
     t->a_k = c->w.step * c->in_channels;
     t->k = c->w.taps;
     t->ldb = c->out_channels;
-    for (int64_t j = 0; j < c->out_channels; j += tiles->lanes) {
+    for (int64_t j = 0; j < c->out_channels; j += 16) {
         t->a = first + j;
         t->b = c->packed + begin * c->w.taps * t->ldb + j;
         t->c = out + j;
         t->column = j;
-        t->columns = firn__min(tiles->lanes, c->out_channels - j);
+        t->columns = firn__min(16, c->out_channels - j);
         firn__tile_run(&tiles->depthwise, t, c->w.out);
     }
 }
@@ -225,12 +225,22 @@ static void correlate_groups(const conv_job *job, firn__tile *t, const float *fi
     t->a_tap = c->w.step * c->in_channels;
     t->taps = one_run ? 1 : c->w.taps;
     t->k = one_run ? c->w.taps * in_group : in_group;
-    if (t->a_row == 1 && t->taps == 1 && out_group <= FIRN__NARROW_COLUMNS) { /* one channel: so do pixels */
-        t->a = first;
-        t->b = c->packed + begin * c->w.taps * columns;
-        t->ldb = columns;
-        t->c = out;
-        firn__tile_run_narrow(tiles, t, c->w.out, out_group);
+    if (t->a_row == 1 && t->taps == 1 && out_group <= FIRN__FEW_COLUMNS) { /* one channel: so do pixels */
+        firn__tile turned = {.a = c->packed + begin * t->k * columns,
+                             .a_row = 1,
+                             .a_k = columns,
+                             .a_segment = t->k * columns,
+                             .segments = t->segments,
+                             .taps = 1,
+                             .k = t->k,
+                             .b = first,
+                             .ldb = 1,
+                             .b_segment = t->a_segment - t->k,
+                             .c = out,
+                             .ldc = t->ldc,
+                             .epilogue = t->epilogue,
+                             .turned = true};
+        firn__tile_run_columns(tiles, firn__tile_set_for(tiles, c->w.out), &turned, out_group, c->w.out, 0, 0);
         return;
     }
     for (int64_t g = 0; g < c->groups; g++) {

@@ -40,13 +40,12 @@ static void view_b(const gemm_job *job, firn__tile *t, int64_t j, int64_t width,
     t->pack = NULL;
     if (g->b_packed != NULL) {
         t->b = g->b_packed + j * g->k + k0 * t->ldb;
-    } else if (!g->b_transposed && t->columns == width) {
+    } else if (!g->b_transposed) {
         t->b = g->b + k0 * g->ldb + j;
         t->ldb = g->ldb;
         if (width <= job->tiles->panel) t->pack = buffer;
     } else {
-        const float *b = g->b_transposed ? g->b + j * g->ldb + k0 : g->b + k0 * g->ldb + j;
-        pack_panel(job->tiles, t->columns, t->k, b, g->ldb, g->b_transposed, buffer);
+        pack_panel(job->tiles, t->columns, t->k, g->b + j * g->ldb + k0, g->ldb, true, buffer);
         t->b = buffer;
     }
 }
@@ -77,7 +76,7 @@ static void gemm_block(const gemm_job *job, const gemm_range *r, int64_t row, in
         t.columns = firn__min(width, end - j);
         t.column = j;
         view_b(job, &t, j, width, k0, buffer);
-        if (count == 1) t.pack = NULL; /* read once */
+        if (count == 1) t.pack = NULL;                         /* read once */
         t.ahead = t.pack != NULL ? width : rows_ahead * t.ldb; /* the next panel, or the next rows of this one */
         for (int64_t i = 0; i < count; i++) {
             const int64_t first = rows * i / count, height = rows * (i + 1) / count - first;
@@ -99,54 +98,42 @@ static void gemm_rows(const gemm_job *job, const gemm_range *r, int64_t row, int
     }
 }
 
-/* B stored by its columns must be turned to be packed. Where it is much larger than A, A is turned in its place, and the
- * transpose of C computed: the same chains. */
+/* The transpose of C, B by A, gives the same chains. It pays for few columns if A is read by columns, for then lanes of
+ * rows use the registers better; and where B, stored by its columns, is much larger than A, which is turned in its place.
+ */
 static bool gemm_turned(const gemm_job *job, const gemm_range *r, float *buffer)
 {
     const firn__gemm_args *g = job->g;
     const firn__tiles *tiles = job->tiles;
-    if (!g->b_transposed || g->b_packed || g->a_transposed || r->rows < 2 || r->rows > block_rows ||
-        r->rows * (g->k + r->columns) > r->columns * g->k)
-        return false;
-    float *turned = buffer, *c = g->c + r->row * g->ldc + r->column;
+    const bool few = g->a_transposed && g->n <= FIRN__FEW_COLUMNS && r->rows >= 16;
+    const bool large_b = g->b_transposed && !g->b_packed && !g->a_transposed && r->rows >= 2 &&
+                         r->rows * (g->k + r->columns) <= r->columns * g->k;
+    if (!few && !large_b) return false;
+    float *turned = buffer;
     buffer += block_rows * block_rows;
-    for (int64_t begin = 0; begin < r->columns; begin += block_rows) {
-        const int64_t columns = firn__min(block_rows, r->columns - begin);
-        firn__gemm_args t = {.m = columns, .n = r->rows, .k = g->k, .lda = g->ldb, .ldb = g->lda, .ldc = r->rows};
-        t.a = g->b + (r->column + begin) * g->ldb;
-        t.b = g->a + r->row * g->lda;
-        t.b_transposed = true;
-        t.c = turned;
-        t.accumulate = g->accumulate;
-        if (g->accumulate) tiles->transpose(r->rows, columns, r->rows, c + begin, g->ldc, turned, r->rows);
-        const gemm_job of_turned = {.g = &t, .tiles = tiles, .ctx = job->ctx};
-        gemm_rows(&of_turned, &(gemm_range){0, columns, 0, r->rows}, 0, columns, buffer);
-        tiles->transpose(columns, r->rows, columns, turned, r->rows, c + begin, g->ldc);
-    }
+    for (int64_t i = r->row, rows; i < r->row + r->rows; i += rows)
+        for (int64_t j = r->column, columns; j < r->column + r->columns; j += columns) {
+            rows = firn__min(block_rows, r->row + r->rows - i), columns = firn__min(block_rows, r->column + r->columns - j);
+            float *c = g->c + i * g->ldc + j;
+            firn__gemm_args t = {.m = columns,
+                                 .n = rows,
+                                 .k = g->k,
+                                 .a = g->b_transposed ? g->b + j * g->ldb : g->b + j,
+                                 .lda = g->ldb,
+                                 .a_transposed = !g->b_transposed,
+                                 .b = g->a_transposed ? g->a + i : g->a + i * g->lda,
+                                 .ldb = g->lda,
+                                 .b_transposed = !g->a_transposed,
+                                 .c = turned,
+                                 .ldc = rows,
+                                 .accumulate = g->accumulate};
+            if (g->accumulate) tiles->transpose(rows, columns, rows, c, g->ldc, turned, rows);
+            const gemm_job of_turned = {.g = &t, .tiles = tiles, .ctx = job->ctx};
+            gemm_rows(&of_turned, &(gemm_range){0, columns, 0, rows}, 0, columns, buffer);
+            tiles->transpose(columns, rows, columns, turned, rows, c, g->ldc);
+        }
+    float *c = g->c + r->row * g->ldc + r->column;
     job->ctx->kernels->vector->finish(&g->epilogue, r->column, r->rows, r->columns, c, g->ldc);
-    return true;
-}
-
-/* Few columns, and A read by columns: lanes of rows use the registers better. */
-static bool gemm_narrow(const gemm_job *job, int64_t row, int64_t rows, float *buffer)
-{
-    const firn__gemm_args *g = job->g;
-    const int64_t width = firn__tile_packed_columns(job->tiles, g->n);
-    if (!g->a_transposed || g->n > FIRN__NARROW_COLUMNS || rows < job->tiles->lanes ||
-        g->k * width > (int64_t)(FIRN__WORKSPACE_BYTES / sizeof(float)))
-        return false;
-    firn__tile t = {.a = g->a + row,
-                    .segments = 1,
-                    .a_k = g->lda,
-                    .k = g->k,
-                    .b = g->b_transposed ? buffer : g->b,
-                    .ldb = g->b_transposed ? width : g->ldb,
-                    .c = g->c + row * g->ldc,
-                    .ldc = g->ldc,
-                    .resume = g->accumulate,
-                    .epilogue = &g->epilogue};
-    if (g->b_transposed) pack_panel(job->tiles, g->n, g->k, g->b, g->ldb, true, buffer);
-    firn__tile_run_narrow(job->tiles, &t, rows, g->n);
     return true;
 }
 
@@ -161,7 +148,7 @@ static void gemm_part(void *arg, int64_t part, int worker)
     r.columns = firn__min(panels * (j + 1) / job->column_parts * panel, g->n) - r.column;
     if (r.rows == 0 || r.columns == 0) return;
     float *buffer = firn__workspace(job->ctx, worker);
-    if (gemm_narrow(job, r.row, r.rows, buffer) || gemm_turned(job, &r, buffer)) return;
+    if (gemm_turned(job, &r, buffer)) return;
     const int64_t row_blocks = firn__ceil_div(r.rows, block_rows);
     for (int64_t rb = 0; rb < row_blocks; rb++) {
         const int64_t begin = r.rows * rb / row_blocks, end = r.rows * (rb + 1) / row_blocks;
@@ -173,7 +160,7 @@ static void gemm_part(void *arg, int64_t part, int worker)
  * another sum, so nothing may decide for it but n, k and a_transposed. */
 static bool is_dot(int64_t n, int64_t k)
 {
-    return n <= FIRN__NARROW_COLUMNS && k <= (int64_t)(FIRN__WORKSPACE_BYTES / sizeof(float)) / FIRN__NARROW_COLUMNS;
+    return n <= FIRN__FEW_COLUMNS && k <= (int64_t)(FIRN__WORKSPACE_BYTES / sizeof(float)) / FIRN__FEW_COLUMNS;
 }
 
 static void gemm_dot(firn__crew crew, const firn__gemm_args *g)

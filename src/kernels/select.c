@@ -2,7 +2,6 @@
 #include <string.h>
 
 #include "table.h"
-#include "vector.h"
 
 #if defined(__x86_64__)
 /* The compiler's library also asks whether the operating system saves the registers. */
@@ -19,16 +18,16 @@ static bool cpu_runs_anything(void) { return true; }
 
 /* Best first. The last one runs everywhere. */
 static const struct {
-    firn__kernels kernels;
+    const firn__kernels *kernels;
     bool (*available)(void);
 } sets[] = {
 #if defined(__x86_64__)
-    {{"avx512", &firn__tiles_avx512, &firn__vector_avx512}, cpu_runs_avx512},
-    {{"avx2", &firn__tiles_avx2, &firn__vector_avx2}, cpu_runs_avx2},
+    {&firn__kernels_avx512, cpu_runs_avx512},
+    {&firn__kernels_avx2, cpu_runs_avx2},
 #elif defined(__aarch64__)
-    {{"neon", &firn__tiles_neon, &firn__vector_neon}, cpu_runs_anything},
+    {&firn__kernels_neon, cpu_runs_anything},
 #endif
-    {{"ref", &firn__tiles_ref, &firn__vector_ref}, cpu_runs_anything},
+    {&firn__kernels_ref, cpu_runs_anything},
 };
 
 const firn__kernels *firn__kernels_select(const char *name)
@@ -38,8 +37,8 @@ const firn__kernels *firn__kernels_select(const char *name)
         if (name != NULL && *name == '\0') name = NULL;
     }
     for (size_t i = 0; i < sizeof sets / sizeof *sets; i++) {
-        if (name != NULL && strcmp(name, sets[i].kernels.name) != 0) continue;
-        if (sets[i].available()) return &sets[i].kernels;
+        if (name != NULL && strcmp(name, sets[i].kernels->name) != 0) continue;
+        if (sets[i].available()) return sets[i].kernels;
     }
     return NULL;
 }

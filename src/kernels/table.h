@@ -10,6 +10,7 @@ struct firn__kernels {
     const firn__tiles *tiles;
     const firn__vector_kernels *vector;
 };
+extern const firn__kernels firn__kernels_ref, firn__kernels_avx2, firn__kernels_avx512, firn__kernels_neon;
 
 bool firn__gemm_sparse(firn__crew crew, const firn__gemm_args *g); /* false: nothing is done, for it would not pay */
 

@@ -28,24 +28,18 @@ void firn__tile_run(const firn__tile_set *set, firn__tile *t, int64_t rows)
 {
     const float *a = t->a;
     float *c = t->c;
+    const int64_t column = t->column;
     const int64_t count = firn__ceil_div(rows, set->max_rows);
     for (int64_t i = 0, begin = 0, end; i < count; i++, begin = end) {
         end = rows * (i + 1) / count;
         t->a = a + begin * t->a_row;
-        t->c = c + begin * t->ldc;
+        t->c = c + (t->turned ? begin : begin * t->ldc);
+        if (t->turned) t->column = column + begin;
         set->of_rows[end - begin - 1](t);
     }
     t->a = a;
     t->c = c;
-}
-
-void firn__tile_run_narrow(const firn__tiles *tiles, firn__tile *t, int64_t rows, int64_t columns)
-{
-    const int64_t height = firn__narrow_vectors(columns) * tiles->lanes;
-    for (int64_t i = 0; i < rows; i += height, t->a += height, t->c += height * t->ldc) {
-        t->columns = firn__min(height, rows - i);
-        tiles->narrow[columns - 1](t);
-    }
+    t->column = column;
 }
 
 void firn__tile_run_columns(const firn__tiles *tiles, const firn__tile_set *best, firn__tile *t, int64_t rows,
@@ -60,8 +54,8 @@ void firn__tile_run_columns(const firn__tiles *tiles, const firn__tile_set *best
         width = set->width;
         if (depth > 0) t->ldb = firn__min(width, tiles->panel);
         t->b = depth > 0 ? b + j * depth + skip * t->ldb : b + j;
-        t->c = c + j;
-        t->column = column + j;
+        t->c = c + (t->turned ? j * t->ldc : j);
+        if (!t->turned) t->column = column + j;
         t->columns = firn__min(width, columns - j);
         firn__tile_run(set, t, rows);
     }

@@ -7,17 +7,19 @@
 
 /* C[i][j] = sum over segments s, taps t, p < k of A(i; s, t, p) * B(s, t, p; j), in that order, from 0 or from C.
  * A(i; s, t, p) = a[i * a_row + s * a_segment + t * a_tap + p * a_k]. The rows of B follow each other, ldb apart; the
- * columns of a tile wider than a panel lie b_panel apart, panel by panel. */
+ * columns of a tile wider than a panel lie b_panel apart, panel by panel. Between segments b moves on by b_segment more. */
 typedef struct firn__tile {
     const float *a;
     int64_t a_row, a_k, a_tap, a_segment;
     int64_t segments, taps, k;
     const float *b;
-    int64_t ldb, b_panel;
-    int64_t ahead;                       /* how far ahead, in floats, b is fetched into the second-level cache; zero: not */
+    int64_t ldb, b_panel, b_segment;
+    int64_t ahead; /* how far ahead, in floats, b is fetched into the second-level cache; zero: not */
     float *c;
     int64_t ldc;
-    int64_t columns;                     /* stored; at most the width of the tile. b has the full width */
+    int64_t columns;                     /* read and stored: the width of the tile, or fewer if that is at most a panel */
+    bool turned;                         /* C lies by columns: C[i][j] = c[j * ldc + i]; `column` is of row 0. At most a
+                                          * panel wide, and without resume */
     bool resume;                         /* the chains go on from what c holds */
     const firn__epilogue_args *epilogue; /* NULL: none */
     int64_t column;                      /* of the epilogue's arrays, for the tile's first column */
@@ -26,27 +28,18 @@ typedef struct firn__tile {
 } firn__tile;
 typedef void firn__tile_fn(const firn__tile *t);
 
-/* A narrow tile has lanes of rows, and few columns, in place of lanes of columns, where A is read by columns (a_row is 1):
- * `columns` of them, and rows of a number of its own; one tap, from the epilogue's first column on. */
-#define FIRN__NARROW_COLUMNS 12
-
-/* Vectors of rows in a narrow tile: enough chains to hide the latency of one. */
-static inline int64_t firn__narrow_vectors(int64_t columns) { return columns <= FIRN__NARROW_COLUMNS / 2 ? 2 : 1; }
-
 typedef struct firn__tile_set {
     int64_t width, max_rows;       /* a wider set never has more rows */
     firn__tile_fn *const *of_rows; /* [rows - 1] */
 } firn__tile_set;
 
 typedef struct firn__tiles {
-    int64_t lanes; /* floats of a vector */
     int64_t panel; /* columns of a packed panel; the last panel of a matrix is the narrowest set that holds it */
     const firn__tile_set *sets; /* ascending width */
     int set_count;
     /* Elementwise in the columns, for depthwise convolution: A(i; s, t, p) is a vector of `columns` floats, and so is a
      * row of B. One vector wide. */
     firn__tile_set depthwise;
-    firn__tile_fn *const *narrow; /* [number of columns - 1] */
     /* dst[i * ldd + j] = src[i * ld + j], zero for columns <= j < width. */
     void (*copy)(int64_t rows, int64_t columns, int64_t width, const float *src, int64_t ld, float *dst, int64_t ldd);
     /* dst[j * ldd + i] = src[i * ld + j], zero for rows <= i < width. */
@@ -55,9 +48,8 @@ typedef struct firn__tiles {
     void (*sum_rows)(int64_t rows, int64_t columns, const float *x, float *sums);
 } firn__tiles;
 
-#define FIRN__TILE_ROWS 14                                        /* of the highest tile */
-extern firn__tile_fn *const firn__tiles_x1_avx2[FIRN__TILE_ROWS]; /* AVX-512 takes them for narrow columns */
-extern const firn__tiles firn__tiles_ref, firn__tiles_avx512, firn__tiles_avx2, firn__tiles_neon;
+#define FIRN__TILE_ROWS 14   /* of the highest tile */
+#define FIRN__FEW_COLUMNS 12 /* of C: lanes of rows pay if A is read by columns */
 
 /* The narrowest set that holds so many columns, none wider than a panel. */
 const firn__tile_set *firn__tile_set_for(const firn__tiles *tiles, int64_t columns);
@@ -67,7 +59,6 @@ const firn__tile_set *firn__tile_set_best(const firn__tiles *tiles, int64_t rows
 int64_t firn__tile_packed_columns(const firn__tiles *tiles, int64_t columns);
 /* Runs the tiles of `rows` rows from one description: a and c move on, the rows are shared out evenly. */
 void firn__tile_run(const firn__tile_set *set, firn__tile *t, int64_t rows);
-void firn__tile_run_narrow(const firn__tiles *tiles, firn__tile *t, int64_t rows, int64_t columns);
 /* The same for all columns, of the first of which t has b, c and column; best: the set for so many rows and columns.
  * depth: rows of the panels that b is packed in, of which the first `skip` are left out; 0: b is not packed, and its
  * columns follow each other, ldb from row to row. It moves t's b, c and column to the last columns. */

@@ -245,8 +245,6 @@ typedef struct firn__vector_kernels {
     void (*finish)(const firn__epilogue_args *e, int64_t column, int64_t rows, int64_t columns, float *c, int64_t ldc);
 } firn__vector_kernels;
 
-extern const firn__vector_kernels firn__vector_ref, firn__vector_avx2, firn__vector_avx512, firn__vector_neon;
-
 #define FIRN_X(name, type, work) void firn__vector_##name(firn__crew crew, int64_t count, const firn__##type##_args *a);
 FIRN__VECTOR_MAP(FIRN_X)
 #undef FIRN_X

@@ -56,7 +56,7 @@ static void dropout(const firn__dropout_args *a, int64_t begin, int64_t end)
     const vi dropped = vi_set((uint32_t)(a->p * 0x1p24f + 0.5f));
     const vf factor = vf_set(1.0f / (1.0f - a->p)), zero = vf_set(0.0f);
     while (begin < end) { /* indices with the same upper half */
-        const int64_t high = begin >> 32, stop = least(end, (high + 1) << 32);
+        const int64_t high = begin >> 32, stop = firn__min(end, (high + 1) << 32);
         const uint64_t key = high ? firn__rng_mix(a->key, (uint64_t)high) : a->key;
         EACH_GROUP(i, n, begin, stop)
         {

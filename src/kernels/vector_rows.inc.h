@@ -149,7 +149,7 @@ static void sum_squares(const firn__sum_squares_args *a, int64_t begin, int64_t 
     for (int64_t item = begin; item < end; item++) {
         static const vd zero;
         vd sum = zero, other = zero;
-        const int64_t first = item * a->chunk, stop = least(a->n, first + a->chunk);
+        const int64_t first = item * a->chunk, stop = firn__min(a->n, first + a->chunk);
         EACH_GROUP(i, n, first, stop)
         {
             vf v = vf_load_n(a->x + i, n);
@@ -172,7 +172,7 @@ static void sum_squares(const firn__sum_squares_args *a, int64_t begin, int64_t 
 static void norm_moments(const firn__norm_sums_args *a, int64_t begin, int64_t end)
 {
     for (int64_t item = begin; item < end; item++) {
-        const int64_t first = item * FIRN__NORM_ROWS, rows = least(FIRN__NORM_ROWS, a->rows - first);
+        const int64_t first = item * FIRN__NORM_ROWS, rows = firn__min(FIRN__NORM_ROWS, a->rows - first);
         float *mean = a->partial + item * 2 * a->columns, *squares = mean + a->columns;
         EACH_GROUP(c, n, 0, a->columns)
         {
@@ -188,7 +188,8 @@ static void norm_moments(const firn__norm_sums_args *a, int64_t begin, int64_t e
 static void norm_sums(const firn__norm_sums_args *a, int64_t begin, int64_t end)
 {
     for (int64_t item = begin; item < end; item++) {
-        const int64_t first = item * FIRN__NORM_ROWS, rows = least(FIRN__NORM_ROWS, a->rows - first), stride = a->columns;
+        const int64_t first = item * FIRN__NORM_ROWS, rows = firn__min(FIRN__NORM_ROWS, a->rows - first),
+                      stride = a->columns;
         float *plain = a->partial + item * 2 * stride, *product = plain + stride;
         EACH_GROUP(c, n, 0, stride)
         {

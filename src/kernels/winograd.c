@@ -31,7 +31,6 @@ typedef struct winograd_pass {
     int64_t tiles_h, tiles_w;    /* of an image */
     int64_t rows;                /* of tiles in a band; bands go on from image to image */
     int64_t groups;              /* of output channels, which a part of `forward` has one of */
-    int64_t pitch;               /* floats from tile to tile of the output's transform */
     int64_t in_apart, out_apart; /* floats from point to point */
     int64_t pixel;               /* floats of one that stands for those outside */
     const float *in, *packed, *dy;
@@ -60,16 +59,15 @@ static winograd_pass plan(firn__crew crew, const firn__conv_args *v, bool dw)
 {
     winograd_pass p = {
         .crew = crew, .v = *v, .tiles_h = firn__ceil_div(v->oh, side), .tiles_w = firn__ceil_div(v->ow, side)};
-    p.pitch = dw ? packed_columns(crew.ctx, v->o) : v->o; /* a tile of a product reads all its width */
     int64_t rows = (dw ? firn__ceil_div(v->n, firn__conv_chunks(v)) : v->n) * p.tiles_h;
-    int64_t fit = (dw ? dw_band_budget : band_budget) / (points * p.tiles_w * (v->c + p.pitch));
+    int64_t fit = (dw ? dw_band_budget : band_budget) / (points * p.tiles_w * (v->c + v->o));
     if (rows < 1) rows = 1;
     if (fit < 1) fit = 1;
     p.rows = firn__ceil_div(rows, firn__ceil_div(rows, fit));
     /* Fewer images may make longer bands, and fewer chunks, of more. */
     const int64_t room = firn__min(v->n > 1 ? v->n * p.tiles_h : p.tiles_h, fit) * p.tiles_w;
     p.in_apart = apart(room, v->c);
-    p.out_apart = apart(room, p.pitch);
+    p.out_apart = apart(room, v->o);
     p.pixel = firn__ceil_div(v->c > v->o ? v->c : v->o, lanes) * lanes;
     return p;
 }
@@ -169,7 +167,7 @@ static void gradient_of_band(const winograd_pass *p, int64_t begin, int64_t end,
     const firn__conv_args *v = &p->v;
     for (int64_t row = begin; row < end; row++) {
         float *at[16], *image = (float *)p->dy + row / p->tiles_h * v->oh * v->ow * v->o;
-        for (int64_t j = 0; j < p->tiles_w; j++, to += p->pitch) {
+        for (int64_t j = 0; j < p->tiles_w; j++, to += v->o) {
             tile_pixels(4, image, v->oh, v->ow, v->o, row % p->tiles_h * side, j * side, zeros, at);
             p->crew.ctx->kernels->vector->winograd_points(4, at, v->o, to, p->out_apart);
         }
@@ -182,7 +180,7 @@ static void output_of_band(const winograd_pass *p, int64_t begin, int64_t end, i
     const firn__conv_args *v = &p->v;
     for (int64_t row = begin; row < end; row++) {
         float *at[16], *image = p->out + row / p->tiles_h * v->oh * v->ow * v->o;
-        for (int64_t j = 0; j < p->tiles_w; j++, from += p->pitch) {
+        for (int64_t j = 0; j < p->tiles_w; j++, from += v->o) {
             tile_pixels(4, image, v->oh, v->ow, v->o, row % p->tiles_h * side, j * side, waste, at);
             p->crew.ctx->kernels->vector->winograd_pixels(4, from, p->out_apart, first, last, p->epilogue, at);
         }
@@ -248,7 +246,7 @@ static void points_of_chunk(void *arg, int64_t part, int worker)
     const firn__tile_set *best = firn__tile_set_best(tiles, v->c, v->o);
     memset(zeros, 0, (size_t)p->pixel * sizeof *zeros);
     if (first == last) memset(sums, 0, (size_t)(points * size) * sizeof *sums);
-    firn__tile t = {.a_row = 1, .a_k = v->c, .segments = 1, .taps = 1, .ldb = p->pitch, .ldc = v->o};
+    firn__tile t = {.a_row = 1, .a_k = v->c, .segments = 1, .taps = 1, .ldb = v->o, .ldc = v->o};
     for (int64_t begin = first, end; begin < last; begin = end) {
         end = firn__min(begin + p->rows, last);
         input_of_band(p, begin, end, zeros, in);

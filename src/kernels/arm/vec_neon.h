@@ -37,6 +37,9 @@ LANES_INLINE vf vf_load_n(const float *p, int64_t n)
     memcpy(all, p, (size_t)n * sizeof *p);
     FOUR(vf, vld1q_f32(all + 4 * i));
 }
+typedef int64_t vn;
+LANES_INLINE vn vn_first(int64_t n) { return n; }
+LANES_INLINE vf vf_load_first(const float *p, vn n) { return vf_load_n(p, n); }
 LANES_INLINE void vf_store_n(float *p, vf x, int64_t n)
 {
     float all[16], *q = n == 16 ? p : all;
@@ -111,6 +114,7 @@ LANES_INLINE vf vf_apart2(vf x) { FOUR(vf, vextq_f32(x.r[i], x.r[i], 2)); }
 ONE_IN(vf, vf_apart1, vf, vrev64q_f32)
 
 #define VEC_SUMS 6
+#define PANEL_VECTORS 1
 LANES_INLINE vf vf_join8(vf x, vf y)
 {
     return (vf){
@@ -134,5 +138,20 @@ LANES_INLINE vd vd_add_squares(vd sum, vf x) /* the square is exact: as if round
         sum.r[2 * i + 1] = vfmaq_f64(sum.r[2 * i + 1], high, high);
     }
     return sum;
+}
+
+LANES_INLINE void vec_turn(const float *p, int64_t ld, float *to, int64_t ldd)
+{
+    for (int i = 0; i < 16; i += 4)
+        for (int j = 0; j < 16; j += 4) {
+            const float *from = p + i * ld + j;
+            const float32x4x2_t low = vtrnq_f32(vld1q_f32(from), vld1q_f32(from + ld));
+            const float32x4x2_t high = vtrnq_f32(vld1q_f32(from + 2 * ld), vld1q_f32(from + 3 * ld));
+            for (int k = 0; k < 2; k++) {
+                float *at = to + (j + k) * ldd + i;
+                vst1q_f32(at, vcombine_f32(vget_low_f32(low.val[k]), vget_low_f32(high.val[k])));
+                vst1q_f32(at + 2 * ldd, vcombine_f32(vget_high_f32(low.val[k]), vget_high_f32(high.val[k])));
+            }
+        }
 }
 #endif

@@ -36,6 +36,9 @@ typedef uint32_t vm; /* bit i: lane i */
 
 LANES_INLINE vf vf_set(float x) { vf r; EVERY_LANE r.at[i] = x; return r; }
 LANES_INLINE vf vf_load_n(const float *p, int64_t n) { vf r = {{0}}; memcpy(r.at, p, (size_t)n * sizeof *p); return r; }
+typedef int64_t vn;
+LANES_INLINE vn vn_first(int64_t n) { return n; }
+LANES_INLINE vf vf_load_first(const float *p, vn n) { return vf_load_n(p, n); }
 LANES_INLINE void vf_store_n(float *p, vf x, int64_t n) { memcpy(p, x.at, (size_t)n * sizeof *p); }
 LANES_INLINE vf vf_held(vf a) { return a; }
 FLOATS(vf_add, a.at[i] + b.at[i])
@@ -51,6 +54,7 @@ APART(vf_apart4, 4)
 APART(vf_apart2, 2)
 APART(vf_apart1, 1)
 #define VEC_SUMS 16
+#define PANEL_VECTORS 1
 JOIN(vf_join8, 16, 8)
 JOIN(vf_join4, 16, 4)
 JOIN(vf_join2, 4, 2)
@@ -83,5 +87,9 @@ LANES_INLINE vm vm_from_bits(uint32_t bits) { return bits; }
 LANES_INLINE vf vf_select(vm m, vf a, vf b) { EVERY_LANE b.at[i] = m >> i & 1 ? a.at[i] : b.at[i]; return b; }
 
 LANES_INLINE vd vd_add_squares(vd sum, vf a) { EVERY_LANE sum.at[i] += (double)a.at[i] * (double)a.at[i]; return sum; }
+LANES_INLINE void vec_turn(const float *p, int64_t ld, float *to, int64_t ldd)
+{
+    EVERY_LANE for (int j = 0; j < 16; j++) to[j * ldd + i] = p[i * ld + j];
+}
 /* clang-format on */
 #endif

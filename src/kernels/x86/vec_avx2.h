@@ -4,7 +4,6 @@
 #include <immintrin.h>
 #include <stdint.h>
 
-#include "part_avx2.h"
 #include "vec.h"
 
 typedef struct vf {
@@ -21,12 +20,41 @@ typedef struct vd {
 #define TWO(type, name, in, f)                                                                                             \
     LANES_INLINE type name(in x, in y) { return (type){f(x.a, y.a), f(x.b, y.b)}; }
 
+/* All bits set in lanes 0..n-1; n may be below 0 or above 8. */
+LANES_INLINE __m256i first_avx2(int n)
+{
+    return _mm256_cmpgt_epi32(_mm256_set1_epi32(n), _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7));
+}
+
+/* 0 <= n < 8. Piece by piece, because a masked store takes about 18 cycles on AMD's cores. */
+LANES_INLINE void store_part_avx2(float *p, __m256 v, int n)
+{
+    __m128 rest = _mm256_castps256_ps128(v);
+    if (n & 4) {
+        _mm_storeu_ps(p, rest);
+        rest = _mm256_extractf128_ps(v, 1);
+        p += 4;
+    }
+    if (n & 2) {
+        _mm_storel_pi((__m64 *)(void *)p, rest);
+        rest = _mm_movehl_ps(rest, rest);
+        p += 2;
+    }
+    if (n & 1) _mm_store_ss(p, rest);
+}
+
 LANES_INLINE vf vf_set(float x) { return (vf){_mm256_set1_ps(x), _mm256_set1_ps(x)}; }
 LANES_INLINE vf vf_load_n(const float *p, int64_t n)
 {
     if (n == 16) return (vf){_mm256_loadu_ps(p), _mm256_loadu_ps(p + 8)};
     if (n <= 8) return (vf){_mm256_maskload_ps(p, first_avx2((int)n)), _mm256_setzero_ps()};
     return (vf){_mm256_loadu_ps(p), _mm256_maskload_ps(p + 8, first_avx2((int)n - 8))};
+}
+typedef vi vn;
+LANES_INLINE vn vn_first(int64_t n) { return (vn){first_avx2((int)n), first_avx2((int)n - 8)}; }
+LANES_INLINE vf vf_load_first(const float *p, vn n)
+{
+    return (vf){_mm256_maskload_ps(p, n.a), _mm256_maskload_ps(p + 8, n.b)};
 }
 LANES_INLINE void vf_store_n(float *p, vf x, int64_t n)
 {
@@ -108,6 +136,7 @@ LANES_INLINE vf vf_apart2(vf x) { return (vf){_mm256_permute_ps(x.a, 0x4e), _mm2
 LANES_INLINE vf vf_apart1(vf x) { return (vf){_mm256_permute_ps(x.a, 0xb1), _mm256_permute_ps(x.b, 0xb1)}; }
 
 #define VEC_SUMS 6
+#define PANEL_VECTORS 1
 LANES_INLINE vf vf_join8(vf x, vf y) { return (vf){_mm256_add_ps(x.a, x.b), _mm256_add_ps(y.a, y.b)}; }
 LANES_INLINE __m256 halves(vf x) /* of a, then of b */
 {
@@ -127,5 +156,28 @@ LANES_INLINE vd vd_add_squares(vd sum, vf x)
 {
     return (vd){add_square(sum.a, _mm256_castps256_ps128(x.a)), add_square(sum.b, _mm256_extractf128_ps(x.a, 1)),
                 add_square(sum.c, _mm256_castps256_ps128(x.b)), add_square(sum.d, _mm256_extractf128_ps(x.b, 1))};
+}
+
+/* 8 x 8 of them. Halves of rows are gathered by the loads, which leaves two steps: pairs, then fours within halves. */
+LANES_INLINE void turn_8(const float *p, int64_t ld, float *to, int64_t ldd)
+{
+    for (int q = 0; q < 2; q++, p += 4, to += 4 * ldd) {
+        __m256 t[4];
+        for (int i = 0; i < 4; i++) { /* columns 4q.. of rows i, 4 + i */
+            t[i] = _mm256_castps128_ps256(_mm_loadu_ps(p + i * ld));
+            t[i] = _mm256_insertf128_ps(t[i], _mm_loadu_ps(p + (4 + i) * ld), 1);
+        }
+        const __m256 low = _mm256_unpacklo_ps(t[0], t[1]), low2 = _mm256_unpacklo_ps(t[2], t[3]);
+        const __m256 high = _mm256_unpackhi_ps(t[0], t[1]), high2 = _mm256_unpackhi_ps(t[2], t[3]);
+        _mm256_storeu_ps(to, _mm256_shuffle_ps(low, low2, 0x44));
+        _mm256_storeu_ps(to + ldd, _mm256_shuffle_ps(low, low2, 0xee));
+        _mm256_storeu_ps(to + 2 * ldd, _mm256_shuffle_ps(high, high2, 0x44));
+        _mm256_storeu_ps(to + 3 * ldd, _mm256_shuffle_ps(high, high2, 0xee));
+    }
+}
+LANES_INLINE void vec_turn(const float *p, int64_t ld, float *to, int64_t ldd)
+{
+    for (int i = 0; i < 16; i += 8)
+        for (int j = 0; j < 16; j += 8) turn_8(p + i * ld + j, ld, to + j * ldd + i, ldd);
 }
 #endif

@@ -23,6 +23,9 @@ LANES_INLINE vf vf_load_n(const float *p, int64_t n)
 {
     return n == 16 ? _mm512_loadu_ps(p) : _mm512_maskz_loadu_ps(vm_first(n), p);
 }
+typedef __mmask16 vn;
+LANES_INLINE vn vn_first(int64_t n) { return vm_first(n); }
+LANES_INLINE vf vf_load_first(const float *p, vn first) { return _mm512_maskz_loadu_ps(first, p); }
 LANES_INLINE void vf_store_n(float *p, vf x, int64_t n)
 {
     if (n == 16)
@@ -76,6 +79,7 @@ LANES_INLINE vf vf_apart2(vf a) { return _mm512_permute_ps(a, 0x4e); }
 LANES_INLINE vf vf_apart1(vf a) { return _mm512_permute_ps(a, 0xb1); }
 
 #define VEC_SUMS 16
+#define PANEL_VECTORS 2
 #define JOIN(name, shuffle, low, high)                                                                                     \
     LANES_INLINE vf name(vf a, vf b) { return _mm512_add_ps(shuffle(a, b, low), shuffle(a, b, high)); }
 JOIN(vf_join8, _mm512_shuffle_f32x4, 0x44, 0xee)
@@ -87,6 +91,28 @@ LANES_INLINE vd vd_add_squares(vd sum, vf x)
 {
     const __m512d a = _mm512_cvtps_pd(_mm512_castps512_ps256(x)), b = _mm512_cvtps_pd(_mm512_extractf32x8_ps(x, 1));
     return (vd){_mm512_fmadd_pd(a, a, sum.a), _mm512_fmadd_pd(b, b, sum.b)}; /* the square is exact: as if rounded twice */
+}
+
+/* Quarters of rows are gathered by the loads, which leaves two steps: pairs, then fours within quarters. */
+LANES_INLINE void vec_turn(const float *p, int64_t ld, float *to, int64_t ldd)
+{
+    for (int q = 0; q < 4; q++, p += 4, to += 4 * ldd) {
+        __m512 t[4];
+        for (int i = 0; i < 4; i++) { /* columns 4q.. of rows i, 4 + i, 8 + i, 12 + i */
+            t[i] = _mm512_castps128_ps512(_mm_loadu_ps(p + i * ld));
+            t[i] = _mm512_insertf32x4(t[i], _mm_loadu_ps(p + (4 + i) * ld), 1);
+            t[i] = _mm512_insertf32x4(t[i], _mm_loadu_ps(p + (8 + i) * ld), 2);
+            t[i] = _mm512_insertf32x4(t[i], _mm_loadu_ps(p + (12 + i) * ld), 3);
+        }
+        const __m512d low = _mm512_castps_pd(_mm512_unpacklo_ps(t[0], t[1])),
+                      low2 = _mm512_castps_pd(_mm512_unpacklo_ps(t[2], t[3]));
+        const __m512d high = _mm512_castps_pd(_mm512_unpackhi_ps(t[0], t[1])),
+                      high2 = _mm512_castps_pd(_mm512_unpackhi_ps(t[2], t[3]));
+        _mm512_storeu_pd(to, _mm512_unpacklo_pd(low, low2));
+        _mm512_storeu_pd(to + ldd, _mm512_unpackhi_pd(low, low2));
+        _mm512_storeu_pd(to + 2 * ldd, _mm512_unpacklo_pd(high, high2));
+        _mm512_storeu_pd(to + 3 * ldd, _mm512_unpackhi_pd(high, high2));
+    }
 }
 
 /* Packs the lanes of m to the front; reads no more floats than m has bits. */

@@ -1,8 +1,9 @@
-/* The vector kernels for AVX2 and FMA. */
+/* The kernels for AVX2 and FMA. */
 #include <math.h>
 #include <string.h>
 
 #include "rng.h"
+#include "table.h"
 #include "vector.h"
 
 #if defined(__x86_64__)
@@ -13,8 +14,12 @@
 #pragma GCC target("avx2,fma")
 #endif
 #include "vec_avx2.h"
-#define VECTOR_TABLE firn__vector_avx2
-#include "vector.inc.h"
+#define NAME "avx2"
+#define KERNELS firn__kernels_avx2
+/* 12 accumulators, two registers for B, one or two for A: 16 registers. */
+#define TILES(X) X(UP_TO_6, 1) X(UP_TO_3, 2) X(UP_TO_1, 4)
+#define DEPTHWISE(X) X(UP_TO_6, 1)
+#include "kernels.inc.h"
 #if defined(__clang__)
 #pragma clang attribute pop
 #endif

@@ -1,8 +1,9 @@
-/* The vector kernels for AVX-512. */
+/* The kernels for AVX-512. */
 #include <math.h>
 #include <string.h>
 
 #include "rng.h"
+#include "table.h"
 #include "vector.h"
 
 #if defined(__x86_64__)
@@ -14,8 +15,12 @@
 #pragma GCC target("avx512f,avx512bw,avx512dq,avx512vl,avx2,fma,popcnt")
 #endif
 #include "vec_avx512.h"
-#define VECTOR_TABLE firn__vector_avx512
-#include "vector.inc.h"
+#define NAME "avx512"
+#define KERNELS firn__kernels_avx512
+/* At most 28 accumulators, the registers for B and one for A: what the 32 registers hold. */
+#define TILES(X) X(UP_TO_14, 1) X(UP_TO_14, 2) X(UP_TO_6, 4) X(UP_TO_3, 8)
+#define DEPTHWISE(X) X(UP_TO_14, 1)
+#include "kernels.inc.h"
 #if defined(__clang__)
 #pragma clang attribute pop
 #endif
