@@ -34,8 +34,8 @@ LANES_INLINE void tile_multiply(const firn__tile *t, accumulators acc, const int
     const int64_t a_row = t->a_row, a_k = t->a_k, ldb = t->ldb, ahead = t->ahead;
     const float *b[MOST_VECTORS];
     float *pack = t->pack;
-    vn first[MOST_VECTORS];
-    EACH(j, vectors) first[j] = vn_first(lanes_of(t, j, whole));
+    int64_t n[MOST_VECTORS];
+    EACH(j, vectors) n[j] = lanes_of(t, j, whole);
     EACH(q, panels) b[q] = t->b + q * t->b_panel;
     for (int64_t s = 0; s < t->segments; s++) {
         for (int64_t tap = 0; tap < t->taps; tap++) {
@@ -43,10 +43,7 @@ LANES_INLINE void tile_multiply(const firn__tile *t, accumulators acc, const int
             EACH(q, thirds) a[q] = unrelated(t->a + s * t->a_segment + tap * t->a_tap + 3 * q * a_row);
             for (int64_t p = t->k; p > 0; p--) {
                 vf bv[MOST_VECTORS];
-                EACH(j, vectors) {
-                    const float *at = b[j / PANEL_VECTORS] + j % PANEL_VECTORS * 16;
-                    bv[j] = whole ? vf_load_n(at, 16) : vf_load_first(at, first[j]);
-                }
+                EACH(j, vectors) bv[j] = vf_load_n(b[j / PANEL_VECTORS] + j % PANEL_VECTORS * 16, n[j]);
                 if (ahead != 0) {
                     EACH(j, vectors) PREFETCH_L2(b[j / PANEL_VECTORS] + ahead + j % PANEL_VECTORS * 16);
                     if (vectors <= PANEL_VECTORS && pack != NULL) {

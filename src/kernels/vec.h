@@ -2,9 +2,7 @@
  *   vf   16 floats; vi 16 32-bit integers; vm 16 truth values; vd 16 doubles, in memory an array of them
  *   vf_max(a, b) is a > b ? a : b and vf_min(a, b) is a < b ? a : b, NaN included: the second where either is NaN
  *   _n   the first n lanes, 0 <= n <= 16; loads fill the others with zero, stores leave memory alone
- *   vn_first(n) is such an n made ready for a loop of vf_load_first(p, n)
  *   vf_held(x): x, loaded into registers once: a compiler may else load it again for every use
- *   vf_apart8, 4, 2, 1: lane i holds what lane i xor 8, 4, 2, 1 held
  *   vf_join8(a, b): sums of lanes 8 apart, a's and then b's; vf_join4: the same of lanes 4 apart in each half, a's and then
  *   b's; vf_join2 and vf_join1: of lanes 2 and 1 apart in each quarter, in each quarter a's and then b's
  *   VEC_SUMS: as many vf as registers hold beside what is added to them; PANEL_VECTORS: vf of a panel (tile.h)

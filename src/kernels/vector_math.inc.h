@@ -86,26 +86,28 @@ LANES_INLINE vf vf_sigmoid(vf x)
     return vf_sub(y, vf_mul(y, vf_div(lost, divisor)));
 }
 
-/* Sum and largest of the lanes: a tree of halves; all lanes hold it. */
+/* The sum of the lanes, in all lanes: a tree of halves. */
 LANES_INLINE vf vf_sum(vf x)
 {
-    x = vf_add(x, vf_apart8(x));
-    x = vf_add(x, vf_apart4(x));
-    x = vf_add(x, vf_apart2(x));
-    return vf_add(x, vf_apart1(x));
-}
-LANES_INLINE vf vf_largest(vf x)
-{
-    x = vf_max(x, vf_apart8(x));
-    x = vf_max(x, vf_apart4(x));
-    x = vf_max(x, vf_apart2(x));
-    return vf_max(x, vf_apart1(x));
+    x = vf_join8(x, x);
+    x = vf_join4(x, x);
+    x = vf_join2(x, x);
+    return vf_join1(x, x);
 }
 LANES_INLINE float vf_first(vf x)
 {
     float lane[16];
     vf_store_n(lane, x, 16);
     return lane[0];
+}
+
+/* In all lanes. */
+LANES_INLINE vf vf_largest(vf x)
+{
+    float lane[16], most = -INFINITY;
+    vf_store_n(lane, x, 16);
+    for (int i = 0; i < 16; i++) most = lane[i] > most ? lane[i] : most;
+    return vf_set(most);
 }
 
 static void math(const firn__math_args *a, int64_t begin, int64_t end)

@@ -37,9 +37,6 @@ LANES_INLINE vf vf_load_n(const float *p, int64_t n)
     memcpy(all, p, (size_t)n * sizeof *p);
     FOUR(vf, vld1q_f32(all + 4 * i));
 }
-typedef int64_t vn;
-LANES_INLINE vn vn_first(int64_t n) { return n; }
-LANES_INLINE vf vf_load_first(const float *p, vn n) { return vf_load_n(p, n); }
 LANES_INLINE void vf_store_n(float *p, vf x, int64_t n)
 {
     float all[16], *q = n == 16 ? p : all;
@@ -107,11 +104,6 @@ LANES_INLINE uint32_t vm_bits(vm m)
 }
 LANES_INLINE vm vm_from_bits(uint32_t bits) { FOUR(vm, vtstq_u32(vdupq_n_u32(bits), lane_bits(i))); }
 LANES_INLINE vf vf_select(vm m, vf x, vf y) { FOUR(vf, vbslq_f32(m.r[i], x.r[i], y.r[i])); }
-
-LANES_INLINE vf vf_apart8(vf x) { return (vf){{x.r[2], x.r[3], x.r[0], x.r[1]}}; }
-LANES_INLINE vf vf_apart4(vf x) { return (vf){{x.r[1], x.r[0], x.r[3], x.r[2]}}; }
-LANES_INLINE vf vf_apart2(vf x) { FOUR(vf, vextq_f32(x.r[i], x.r[i], 2)); }
-ONE_IN(vf, vf_apart1, vf, vrev64q_f32)
 
 #define VEC_SUMS 6
 #define PANEL_VECTORS 1

@@ -20,7 +20,6 @@ typedef uint32_t vm; /* bit i: lane i */
 #define FLOATS(name, value) LANES_INLINE vf name(vf a, vf b) { EVERY_LANE a.at[i] = value; return a; }
 #define INTEGERS(name, value) LANES_INLINE vi name(vi a, vi b) { EVERY_LANE a.at[i] = value; return a; }
 #define SHIFT(name, value) LANES_INLINE vi name(vi a, int k) { EVERY_LANE a.at[i] = value; return a; }
-#define APART(name, k) LANES_INLINE vf name(vf a) { vf r; EVERY_LANE r.at[i] = a.at[i ^ k]; return r; }
 /* In each part of the vector: the sums of a's lanes k apart within 2k, then those of b's. */
 #define JOIN(name, part, k)                                                                                                \
     LANES_INLINE vf name(vf a, vf b)                                                                                       \
@@ -36,9 +35,6 @@ typedef uint32_t vm; /* bit i: lane i */
 
 LANES_INLINE vf vf_set(float x) { vf r; EVERY_LANE r.at[i] = x; return r; }
 LANES_INLINE vf vf_load_n(const float *p, int64_t n) { vf r = {{0}}; memcpy(r.at, p, (size_t)n * sizeof *p); return r; }
-typedef int64_t vn;
-LANES_INLINE vn vn_first(int64_t n) { return n; }
-LANES_INLINE vf vf_load_first(const float *p, vn n) { return vf_load_n(p, n); }
 LANES_INLINE void vf_store_n(float *p, vf x, int64_t n) { memcpy(p, x.at, (size_t)n * sizeof *p); }
 LANES_INLINE vf vf_held(vf a) { return a; }
 FLOATS(vf_add, a.at[i] + b.at[i])
@@ -49,10 +45,6 @@ FLOATS(vf_max, a.at[i] > b.at[i] ? a.at[i] : b.at[i])
 FLOATS(vf_min, a.at[i] < b.at[i] ? a.at[i] : b.at[i])
 LANES_INLINE vf vf_fma(vf a, vf b, vf c) { EVERY_LANE c.at[i] = fmaf(a.at[i], b.at[i], c.at[i]); return c; }
 LANES_INLINE vf vf_sqrt(vf a) { EVERY_LANE a.at[i] = sqrtf(a.at[i]); return a; }
-APART(vf_apart8, 8)
-APART(vf_apart4, 4)
-APART(vf_apart2, 2)
-APART(vf_apart1, 1)
 #define VEC_SUMS 16
 #define PANEL_VECTORS 1
 JOIN(vf_join8, 16, 8)

@@ -50,12 +50,6 @@ LANES_INLINE vf vf_load_n(const float *p, int64_t n)
     if (n <= 8) return (vf){_mm256_maskload_ps(p, first_avx2((int)n)), _mm256_setzero_ps()};
     return (vf){_mm256_loadu_ps(p), _mm256_maskload_ps(p + 8, first_avx2((int)n - 8))};
 }
-typedef vi vn;
-LANES_INLINE vn vn_first(int64_t n) { return (vn){first_avx2((int)n), first_avx2((int)n - 8)}; }
-LANES_INLINE vf vf_load_first(const float *p, vn n)
-{
-    return (vf){_mm256_maskload_ps(p, n.a), _mm256_maskload_ps(p + 8, n.b)};
-}
 LANES_INLINE void vf_store_n(float *p, vf x, int64_t n)
 {
     if (n >= 8)
@@ -129,11 +123,6 @@ LANES_INLINE vf vf_select(vm m, vf x, vf y)
 {
     return (vf){_mm256_blendv_ps(y.a, x.a, m.a), _mm256_blendv_ps(y.b, x.b, m.b)};
 }
-
-LANES_INLINE vf vf_apart8(vf x) { return (vf){x.b, x.a}; }
-LANES_INLINE vf vf_apart4(vf x) { return (vf){_mm256_permute2f128_ps(x.a, x.a, 1), _mm256_permute2f128_ps(x.b, x.b, 1)}; }
-LANES_INLINE vf vf_apart2(vf x) { return (vf){_mm256_permute_ps(x.a, 0x4e), _mm256_permute_ps(x.b, 0x4e)}; }
-LANES_INLINE vf vf_apart1(vf x) { return (vf){_mm256_permute_ps(x.a, 0xb1), _mm256_permute_ps(x.b, 0xb1)}; }
 
 #define VEC_SUMS 6
 #define PANEL_VECTORS 1

@@ -23,9 +23,6 @@ LANES_INLINE vf vf_load_n(const float *p, int64_t n)
 {
     return n == 16 ? _mm512_loadu_ps(p) : _mm512_maskz_loadu_ps(vm_first(n), p);
 }
-typedef __mmask16 vn;
-LANES_INLINE vn vn_first(int64_t n) { return vm_first(n); }
-LANES_INLINE vf vf_load_first(const float *p, vn first) { return _mm512_maskz_loadu_ps(first, p); }
 LANES_INLINE void vf_store_n(float *p, vf x, int64_t n)
 {
     if (n == 16)
@@ -72,11 +69,6 @@ LANES_INLINE vm vf_is_nan(vf a) { return _mm512_cmp_ps_mask(a, a, _CMP_UNORD_Q);
 LANES_INLINE vm vi_lt(vi a, vi b) { return _mm512_cmplt_epi32_mask(a, b); }
 LANES_INLINE vm vi_eq(vi a, vi b) { return _mm512_cmpeq_epi32_mask(a, b); }
 LANES_INLINE vf vf_select(vm m, vf a, vf b) { return _mm512_mask_blend_ps(m, b, a); }
-
-LANES_INLINE vf vf_apart8(vf a) { return _mm512_shuffle_f32x4(a, a, 0x4e); }
-LANES_INLINE vf vf_apart4(vf a) { return _mm512_shuffle_f32x4(a, a, 0xb1); }
-LANES_INLINE vf vf_apart2(vf a) { return _mm512_permute_ps(a, 0x4e); }
-LANES_INLINE vf vf_apart1(vf a) { return _mm512_permute_ps(a, 0xb1); }
 
 #define VEC_SUMS 16
 #define PANEL_VECTORS 2
