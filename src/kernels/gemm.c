@@ -111,9 +111,10 @@ static bool gemm_turned(const gemm_job *job, const gemm_range *r, float *buffer)
     if (!few && !large_b) return false;
     float *turned = buffer;
     buffer += block_rows * block_rows;
-    for (int64_t i = r->row, rows; i < r->row + r->rows; i += rows)
-        for (int64_t j = r->column, columns; j < r->column + r->columns; j += columns) {
-            rows = firn__min(block_rows, r->row + r->rows - i), columns = firn__min(block_rows, r->column + r->columns - j);
+    for (int64_t i = r->row; i < r->row + r->rows; i += block_rows)
+        for (int64_t j = r->column; j < r->column + r->columns; j += block_rows) {
+            const int64_t rows = firn__min(block_rows, r->row + r->rows - i);
+            const int64_t columns = firn__min(block_rows, r->column + r->columns - j);
             float *c = g->c + i * g->ldc + j;
             firn__gemm_args t = {.m = columns,
                                  .n = rows,
