@@ -13,7 +13,7 @@ typedef struct weight_view {
 typedef struct correlation {
     firn__axis h, w;
     weight_view view;
-    int64_t in_channels, out_channels, groups;
+    int64_t in_channels, out_channels, groups, in_group, out_group; /* channels, in all and of a group */
     bool depthwise;
     int64_t images, in_image, out_image;   /* floats from image to image */
     int64_t out_first, out_row, out_pixel; /* floats before the first output, from row to row, pixel to pixel */
@@ -23,13 +23,12 @@ typedef struct correlation {
 } correlation;
 
 /* Rows of the matrix that the weights of a group are packed as: taps, then input channels. */
-static int64_t depth_of(const correlation *c) { return c->h.taps * c->w.taps * (c->in_channels / c->groups); }
+static int64_t depth_of(const correlation *c) { return c->h.taps * c->w.taps * c->in_group; }
 
 /* Floats of all packed weights. */
 static bool packed_floats(const firn__tiles *tiles, const correlation *c, size_t *out)
 {
-    const int64_t group = c->out_channels / c->groups;
-    const int64_t columns = c->depthwise ? group : firn__tile_packed_columns(tiles, group);
+    const int64_t columns = c->depthwise ? 1 : firn__tile_packed_columns(tiles, c->out_group);
     size_t floats;
     return firn__mul((size_t)columns, (size_t)depth_of(c), &floats) && firn__mul(floats, (size_t)c->groups, out);
 }
@@ -43,6 +42,8 @@ static correlation forward_of(const firn__conv_args *v)
                          .in_channels = v->c,
                          .out_channels = v->o,
                          .groups = v->groups,
+                         .in_group = cg,
+                         .out_group = v->o / v->groups,
                          .depthwise = firn__conv_is_depthwise(v),
                          .images = v->n,
                          .in_image = v->h * v->w * v->c,
@@ -86,6 +87,8 @@ static correlation dx_phase(const firn__conv_args *v, int64_t phase)
                      .in_channels = v->o,
                      .out_channels = v->c,
                      .groups = v->groups,
+                     .in_group = v->o / v->groups,
+                     .out_group = cg,
                      .depthwise = firn__conv_is_depthwise(v),
                      .images = v->n,
                      .in_image = v->oh * v->ow * v->o,
@@ -122,7 +125,7 @@ static void pack_columns(const conv_pack_job *job, int64_t g, int64_t first, int
     const float *of_group = job->weight + w->first + g * w->group + first * w->out;
     for (int64_t th = 0; th < c->h.taps; th++)
         for (int64_t tw = 0; tw < c->w.taps; tw++)
-            for (int64_t i = 0; i < c->in_channels / c->groups; i++, to += width) {
+            for (int64_t i = 0; i < c->in_group; i++, to += width) {
                 const float *from = of_group + th * w->tap_h + tw * w->tap_w + i * w->in;
                 for (int64_t j = 0; j < columns; j++) to[j] = from[j * w->out];
                 for (int64_t j = columns; j < width; j++) to[j] = 0;
@@ -135,7 +138,7 @@ static void pack_conv_panel(void *arg, int64_t part, int worker)
     const conv_pack_job *job = arg;
     const correlation *c = job->c;
     const firn__tiles *tiles = job->tiles;
-    const int64_t group = c->out_channels / c->groups, panels = firn__ceil_div(group, tiles->panel);
+    const int64_t group = c->out_group, panels = firn__ceil_div(group, tiles->panel);
     const int64_t g = part / panels, j = part % panels * tiles->panel, columns = firn__min(tiles->panel, group - j);
     float *to = job->packed + (g * firn__tile_packed_columns(tiles, group) + j) * depth_of(c);
     pack_columns(job, g, j, columns, firn__tile_set_for(tiles, columns)->width, to);
@@ -144,15 +147,14 @@ static void pack_conv_panel(void *arg, int64_t part, int worker)
 static void pack_correlation(firn__crew crew, const correlation *c, const float *weight, float *packed)
 {
     conv_pack_job job = {crew.ctx->kernels->tiles, c, weight, packed};
-    const int64_t group = c->out_channels / c->groups;
     if (c->depthwise) { /* all channels are columns */
         correlation all = *c;
-        all.in_channels = all.groups = 1;
+        all.in_group = 1;
         all.view.out = all.view.group;
         job.c = &all;
         pack_columns(&job, 0, 0, c->out_channels, c->out_channels, packed);
     } else
-        firn__parallel(crew, c->groups * firn__ceil_div(group, job.tiles->panel), pack_conv_panel, &job);
+        firn__parallel(crew, c->groups * firn__ceil_div(c->out_group, job.tiles->panel), pack_conv_panel, &job);
 }
 
 size_t firn__conv_packed_bytes(const firn_ctx *ctx, const firn__conv_args *v, bool dx)
@@ -194,6 +196,7 @@ typedef struct conv_job {
     firn__band band;
     int64_t bands; /* of an image */
     const firn__tile_set *best;
+    int64_t columns; /* packed, of a group */
     float *scratch;
 } conv_job;
 
@@ -218,8 +221,7 @@ static void correlate_groups(const conv_job *job, firn__tile *t, const float *fi
 {
     const correlation *c = job->c;
     const firn__tiles *tiles = job->tiles;
-    const int64_t in_group = c->in_channels / c->groups, out_group = c->out_channels / c->groups;
-    const int64_t columns = firn__tile_packed_columns(tiles, out_group);
+    const int64_t in_group = c->in_group, out_group = c->out_group, columns = job->columns;
     const bool one_run = c->w.step == 1 && c->groups == 1; /* the taps of a row lie side by side */
     t->a_k = 1;
     t->a_tap = c->w.step * c->in_channels;
@@ -290,7 +292,8 @@ static void correlate(firn__crew crew, const correlation *c, float *scratch)
                     .tiles = crew.ctx->kernels->tiles,
                     .c = c,
                     .band = firn__band_plan(&c->h, &c->w, c->in_channels),
-                    .best = firn__tile_set_best(crew.ctx->kernels->tiles, c->w.out, c->out_channels / c->groups),
+                    .best = firn__tile_set_best(crew.ctx->kernels->tiles, c->w.out, c->out_group),
+                    .columns = firn__tile_packed_columns(crew.ctx->kernels->tiles, c->out_group),
                     .scratch = scratch};
     job.bands = firn__ceil_div(c->h.out, job.band.rows);
     const int64_t threads = firn__crew_size(crew);

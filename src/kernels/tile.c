@@ -28,14 +28,13 @@ void firn__tile_run(const firn__tile_set *set, firn__tile *t, int64_t rows)
 {
     const float *a = t->a;
     float *c = t->c;
-    const int64_t column = t->column;
-    const int64_t count = firn__ceil_div(rows, set->max_rows);
-    for (int64_t i = 0, begin = 0, end; i < count; i++, begin = end) {
-        end = rows * (i + 1) / count;
-        t->a = a + begin * t->a_row;
-        t->c = c + (t->turned ? begin : begin * t->ldc);
-        if (t->turned) t->column = column + begin;
-        set->of_rows[end - begin - 1](t);
+    const int64_t column = t->column, count = firn__ceil_div(rows, set->max_rows);
+    for (int64_t i = 0; i < count; i++) {
+        const int64_t height = rows / count + (i < rows % count);
+        set->of_rows[height - 1](t);
+        t->a += height * t->a_row;
+        t->c += t->turned ? height : height * t->ldc;
+        if (t->turned) t->column += height;
     }
     t->a = a;
     t->c = c;
