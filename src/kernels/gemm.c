@@ -38,6 +38,7 @@ static void view_b(const gemm_job *job, firn__tile *t, int64_t j, int64_t width,
     t->ldb = firn__min(width, job->tiles->panel);
     t->b_panel = job->tiles->panel * (g->b_packed ? g->k : 1);
     t->pack = NULL;
+    t->padded = g->b_packed || g->b_transposed;
     if (g->b_packed != NULL) {
         t->b = g->b_packed + j * g->k + k0 * t->ldb;
     } else if (!g->b_transposed) {
@@ -83,7 +84,7 @@ static void gemm_block(const gemm_job *job, const gemm_range *r, int64_t row, in
             t.a = a + first * t.a_row;
             t.c = g->c + (row + first) * g->ldc + j;
             set->of_rows[height - 1](&t);
-            if (t.pack != NULL) t.b = t.pack, t.ldb = width, t.pack = NULL;
+            if (t.pack != NULL) t.b = t.pack, t.ldb = width, t.padded = true, t.pack = NULL;
             t.ahead = 0; /* it is in the cache now */
         }
     }

@@ -48,6 +48,7 @@ void firn__tile_run_columns(const firn__tiles *tiles, const firn__tile_set *best
     float *c = t->c;
     const int64_t column = t->column;
     t->b_panel = depth > 0 ? tiles->panel * depth : tiles->panel;
+    t->padded = depth > 0;
     for (int64_t j = 0, width; j < columns; j += width) {
         const firn__tile_set *set = columns - j >= best->width ? best : firn__tile_set_for(tiles, columns - j);
         width = set->width;

@@ -18,6 +18,7 @@ typedef struct firn__tile {
     float *c;
     int64_t ldc;
     int64_t columns;                     /* read and stored: the width of the tile, or fewer if that is at most a panel */
+    bool padded;                         /* b's rows have the full width: all of it is read */
     bool turned;                         /* C lies by columns: C[i][j] = c[j * ldc + i]; `column` is of row 0. At most a
                                           * panel wide, and without resume */
     bool resume;                         /* the chains go on from what c holds */

@@ -35,7 +35,7 @@ LANES_INLINE void tile_multiply(const firn__tile *t, accumulators acc, const int
     const float *b[MOST_VECTORS];
     float *pack = t->pack;
     int64_t n[MOST_VECTORS];
-    EACH(j, vectors) n[j] = lanes_of(t, j, whole);
+    EACH(j, vectors) n[j] = lanes_of(t, j, whole || t->padded);
     EACH(q, panels) b[q] = t->b + q * t->b_panel;
     for (int64_t s = 0; s < t->segments; s++) {
         for (int64_t tap = 0; tap < t->taps; tap++) {

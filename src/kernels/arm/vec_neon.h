@@ -28,15 +28,16 @@ typedef struct vd {
     LANES_INLINE type name(in x) { FOUR(type, f(x.r[i])); }
 
 LANES_INLINE vf vf_set(float x) { FOUR(vf, vdupq_n_f32(x)); }
-LANES_INLINE vf vf_load_n(const float *p, int64_t n)
+LANES_INLINE float32x4_t load_first_neon(const float *p, int64_t n)
 {
-    if (n == 16) {
-        FOUR(vf, vld1q_f32(p + 4 * i));
-    }
-    float all[16] = {0};
-    memcpy(all, p, (size_t)n * sizeof *p);
-    FOUR(vf, vld1q_f32(all + 4 * i));
+    if (n >= 4) return vld1q_f32(p);
+    float32x4_t x = vdupq_n_f32(0);
+    if (n > 0) x = vld1q_lane_f32(p, x, 0);
+    if (n > 1) x = vld1q_lane_f32(p + 1, x, 1);
+    if (n > 2) x = vld1q_lane_f32(p + 2, x, 2);
+    return x;
 }
+LANES_INLINE vf vf_load_n(const float *p, int64_t n) { FOUR(vf, load_first_neon(p + 4 * i, n - 4 * i)); }
 LANES_INLINE void vf_store_n(float *p, vf x, int64_t n)
 {
     float all[16], *q = n == 16 ? p : all;
