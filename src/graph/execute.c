@@ -177,8 +177,9 @@ static void add_contribution(firn_plan *plan, int slot, const firn_view *from)
     const firn__slot *s = &plan->layout.slots[slot];
     const size_t offset = s->grad >= 0 ? plan->layout.buffers[s->grad].offset : s->param_grad;
     unsigned char *block = s->grad >= 0 ? plan->arena.data : plan->grads.data;
-    firn__vector_axpy((firn__crew){plan->ctx, -1}, firn_shape_count(from->shape),
-                      &(firn__axpy_args){.factor = 1, .x = from->data, .y = (float *)(block + offset)});
+    float *to = (float *)(block + offset);
+    firn__vector_combine((firn__crew){plan->ctx, -1}, firn_shape_count(from->shape),
+                         &(firn__combine_args){to, from->data, 1, 1, to});
 }
 
 static void run_backward_item(firn_plan *plan, int i)

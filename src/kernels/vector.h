@@ -18,22 +18,11 @@ typedef struct firn__scale_args { /* y = x * factor; in place */
     float *y;
 } firn__scale_args;
 
-typedef struct firn__add_args { /* y = a + b; in place */
+typedef struct firn__combine_args { /* y = (a + of_b * b) * factor; in place */
     const float *a, *b;
+    float of_b, factor;
     float *y;
-} firn__add_args;
-
-typedef struct firn__axpy_args { /* y += factor * x */
-    float factor;
-    const float *x;
-    float *y;
-} firn__axpy_args;
-
-typedef struct firn__difference_args { /* y = (a - b) * factor; in place */
-    const float *a, *b;
-    float factor;
-    float *y;
-} firn__difference_args;
+} firn__combine_args;
 
 typedef struct firn__dropout_args { /* y = 0 with probability p, else x / (1 - p); in place */
     const float *x;
@@ -184,9 +173,7 @@ typedef struct firn__norm_sums_args {
 /* One row per kernel: name, type of its arguments, elements that an item touches. */
 #define FIRN__VECTOR_MAP(X)                                                                                                \
     X(scale, scale, 1)                                                                                                     \
-    X(add, add, 1)                                                                                                         \
-    X(axpy, axpy, 1)                                                                                                       \
-    X(difference, difference, 1)                                                                                           \
+    X(combine, combine, 1)                                                                                                 \
     X(dropout, dropout, 1)                                                                                                 \
     X(math, math, 4)                                                                                                       \
     X(sgd, sgd, 1)                                                                                                         \

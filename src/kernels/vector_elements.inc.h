@@ -23,22 +23,11 @@ static void scale(const firn__scale_args *a, int64_t begin, int64_t end)
     }
 }
 
-static void add(const firn__add_args *a, int64_t begin, int64_t end)
+static void combine(const firn__combine_args *a, int64_t begin, int64_t end)
 {
-    EACH_GROUP(i, n, begin, end) vf_store_n(a->y + i, vf_add(vf_load_n(a->a + i, n), vf_load_n(a->b + i, n)), n);
-}
-
-static void axpy(const firn__axpy_args *a, int64_t begin, int64_t end)
-{
-    const vf factor = vf_set(a->factor);
-    EACH_GROUP(i, n, begin, end) vf_store_n(a->y + i, vf_fma(factor, vf_load_n(a->x + i, n), vf_load_n(a->y + i, n)), n);
-}
-
-static void difference(const firn__difference_args *a, int64_t begin, int64_t end)
-{
-    const vf factor = vf_set(a->factor);
+    const vf of_b = vf_set(a->of_b), factor = vf_set(a->factor);
     EACH_GROUP(i, n, begin, end)
-    vf_store_n(a->y + i, vf_mul(vf_sub(vf_load_n(a->a + i, n), vf_load_n(a->b + i, n)), factor), n);
+    vf_store_n(a->y + i, vf_mul(vf_fma(of_b, vf_load_n(a->b + i, n), vf_load_n(a->a + i, n)), factor), n);
 }
 
 /* firn__rng_u32() in lanes. */

@@ -17,8 +17,8 @@ static firn_status add_shape(firn_op_build *b)
 
 static void add_forward(const firn_op_run *r)
 {
-    const firn__add_args a = {r->in[0].data, r->in[1].data, r->out->data};
-    firn__vector_add(firn__op_crew(r), firn_shape_count(r->out->shape), &a);
+    const firn__combine_args a = {r->in[0].data, r->in[1].data, 1, 1, r->out->data};
+    firn__vector_combine(firn__op_crew(r), firn_shape_count(r->out->shape), &a);
 }
 
 static void add_backward(const firn_op_run *r)

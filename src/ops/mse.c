@@ -26,8 +26,8 @@ static void mse_backward(const firn_op_run *r)
     const float factor = (float)(2.0 * (double)*(const float *)r->dout->data / (double)count);
     for (int i = 0; i < 2; i++) {
         if (r->din[i].data == NULL) continue;
-        const firn__difference_args a = {r->in[0].data, r->in[1].data, i == 0 ? factor : -factor, r->din[i].data};
-        firn__vector_difference(firn__op_crew(r), count, &a);
+        const firn__combine_args a = {r->in[0].data, r->in[1].data, -1, i == 0 ? factor : -factor, r->din[i].data};
+        firn__vector_combine(firn__op_crew(r), count, &a);
     }
 }
 

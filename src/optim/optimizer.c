@@ -159,7 +159,8 @@ firn_status firn_optimizer_accumulate(firn_optimizer *o, firn_plan *plan)
         firn__optim_slot *slot = &o->slots[i];
         if (!slot->summed) memset(slot->sum, 0, slot->count * sizeof(float));
         slot->summed = true;
-        firn__vector_axpy((firn__crew){o->ctx, -1}, (int64_t)slot->count, &(firn__axpy_args){(float)rows, g, slot->sum});
+        const firn__combine_args a = {slot->sum, g, (float)rows, 1, slot->sum};
+        firn__vector_combine((firn__crew){o->ctx, -1}, (int64_t)slot->count, &a);
     }
     if (o->rows == 0) o->m->accumulating++;
     o->rows += (uint64_t)rows;

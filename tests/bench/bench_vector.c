@@ -20,7 +20,7 @@ static bool json;
 
 static void run_memcpy(void) { memcpy(y, x, sizeof *x * ALL); }
 static void run_scale_u8(void) { firn__vector_scale(crew, ALL, &(firn__scale_args){bytes, FIRN_U8, 1.0f / 255, y}); }
-static void run_add(void) { firn__vector_add(crew, ALL, &(firn__add_args){x, z, y}); }
+static void run_add(void) { firn__vector_combine(crew, ALL, &(firn__combine_args){x, z, 1, 1, y}); }
 static void run_relu(void) { firn__vector_relu(crew, N, &(firn__relu_args){PER, x, y, bytes}); }
 static void run_relu_bits(void) { firn__vector_relu(crew, N, &(firn__relu_args){PER, x, NULL, bytes}); }
 static void run_relu_grad(void) { firn__vector_relu_grad(crew, N, &(firn__relu_grad_args){PER, bytes, x, y}); }

@@ -27,46 +27,19 @@ void try_scale(void)
                  fabs((double)y[i]));
 }
 
-void try_add(void)
+void try_combine(void)
 {
     const int64_t n = try_size();
-    const float *p = try_numbers(n, -3, 3), *q = try_numbers(n, -3, 3);
+    const float *a = try_numbers(n, -3, 3), *b = try_numbers(n, -3, 3), *by = try_numbers(2, -2, 2);
+    const float of_b = try_coin() ? 1 : by[0], factor = try_coin() ? 1 : by[1];
     EACH_SET(s)
     {
         float *y = try_blank(n);
-        if (try_coin())
-            memcpy(y, p, (size_t)n * sizeof *y), try_sets[s]->add(&(firn__add_args){y, q, y}, 0, n);
-        else
-            try_sets[s]->add(&(firn__add_args){p, q, y}, 0, n);
+        const bool in_place = try_coin();
+        if (in_place) memcpy(y, a, (size_t)n * sizeof *y);
+        try_sets[s]->combine(&(firn__combine_args){in_place ? y : a, b, of_b, factor, y}, 0, n);
         try_same_floats(s, y, n, 0);
-        for (int64_t i = 0; i < n; i++) try_near(y[i], (double)p[i] + (double)q[i], 6);
-    }
-}
-
-void try_axpy(void)
-{
-    const int64_t n = try_size();
-    const float *x = try_numbers(n, -3, 3), *before = try_numbers(n, -3, 3);
-    EACH_SET(s)
-    {
-        float *y = try_blank(n);
-        memcpy(y, before, (size_t)n * sizeof *y);
-        try_sets[s]->axpy(&(firn__axpy_args){0.7f, x, y}, 0, n);
-        try_same_floats(s, y, n, 0);
-        for (int64_t i = 0; i < n; i++) try_near(y[i], (double)before[i] + (double)0.7f * (double)x[i], 6);
-    }
-}
-
-void try_difference(void)
-{
-    const int64_t n = try_size();
-    const float *p = try_numbers(n, -3, 3), *q = try_numbers(n, -3, 3);
-    EACH_SET(s)
-    {
-        float *y = try_blank(n);
-        try_sets[s]->difference(&(firn__difference_args){p, q, -0.4f, y}, 0, n);
-        try_same_floats(s, y, n, 0);
-        for (int64_t i = 0; i < n; i++) try_near(y[i], ((double)p[i] - (double)q[i]) * (double)-0.4f, 6);
+        for (int64_t i = 0; i < n; i++) try_near(y[i], ((double)a[i] + (double)of_b * (double)b[i]) * (double)factor, 18);
     }
 }
 
