@@ -31,8 +31,7 @@ static int earlier_first(const void *a, const void *b)
 }
 
 /* Gives the buffers of order, one after the other, the lowest offset at which they overlap none that lives at the same
- * time. placed: room for n, kept sorted by offset. *highest: which of order ends last. False: the sum does not fit a size.
- */
+ * time. placed: room for n, kept sorted by offset. *highest: which of order ends last. False: the sum does not fit. */
 static bool place_in_order(firn__layout *l, const placing *order, int n, int *placed, size_t *total, int *highest)
 {
     *total = 0;

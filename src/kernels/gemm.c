@@ -100,8 +100,7 @@ static void gemm_rows(const gemm_job *job, const gemm_range *r, int64_t row, int
 }
 
 /* The transpose of C, B by A, gives the same chains. It pays for few columns if A is read by columns, for then lanes of
- * rows use the registers better; and where B, stored by its columns, is much larger than A, which is turned in its place.
- */
+ * rows use the registers better; and where B, stored by its columns, is much larger than A, which is turned instead. */
 static bool gemm_turned(const gemm_job *job, const gemm_range *r, float *buffer)
 {
     const firn__gemm_args *g = job->g;

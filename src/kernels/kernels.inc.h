@@ -1,6 +1,6 @@
 /* kernels.inc.h: the kernels in the lanes of one vec_<isa>.h, which is included before. That file defines
- *   TILES(X)        X(UP_TO_n, v) for tiles of 1 to n rows, v vectors wide; ascending v
- *   DEPTHWISE(X)    X(UP_TO_n, 1) */
+ *   TILES(X)        X(UP_TO_n, w) for tiles of 1 to n rows, w columns wide; ascending w
+ *   DEPTHWISE       UP_TO_n: rows of tiles for depthwise convolution */
 #include "tile.inc.h"
 #include "vector_elements.inc.h"
 #include "vector_math.inc.h"
@@ -11,25 +11,25 @@
 #include "vector_update.inc.h"
 #include "vector_winograd.inc.h"
 
-#define UP_TO_1(X, v) X(1, v)
-#define UP_TO_3(X, v) UP_TO_1(X, v) X(2, v) X(3, v)
-#define UP_TO_6(X, v) UP_TO_3(X, v) X(4, v) X(5, v) X(6, v)
-#define UP_TO_14(X, v) UP_TO_6(X, v) X(7, v) X(8, v) X(9, v) X(10, v) X(11, v) X(12, v) X(13, v) X(14, v)
+#define UP_TO_1(X, w) X(1, w)
+#define UP_TO_3(X, w) UP_TO_1(X, w) X(2, w) X(3, w)
+#define UP_TO_6(X, w) UP_TO_3(X, w) X(4, w) X(5, w) X(6, w)
+#define UP_TO_12(X, w) UP_TO_6(X, w) X(7, w) X(8, w) X(9, w) X(10, w) X(11, w) X(12, w)
+#define UP_TO_14(X, w) UP_TO_12(X, w) X(13, w) X(14, w)
 #define COUNT(table) ((int64_t)(sizeof(table) / sizeof *(table)))
 
-#define TILE(r, v)                                                                                                         \
-    static void tile_##r##x##v(const firn__tile *t) { tile(t, r, v); }
-#define TILE_NAME(r, v) tile_##r##x##v,
-#define TILES_OF(up_to, v) up_to(TILE, v) static firn__tile_fn *const tiles_x##v[] = {up_to(TILE_NAME, v)};
-#define TILE_SET(up_to, v) {(v)*16, COUNT(tiles_x##v), tiles_x##v},
-#define DEPTHWISE_TILE(r, v)                                                                                               \
+#define TILE(r, w)                                                                                                         \
+    static void tile_##r##x##w(const firn__tile *t) { tile(t, r, w); }
+#define TILE_NAME(r, w) tile_##r##x##w,
+#define TILES_OF(up_to, w) up_to(TILE, w) static firn__tile_fn *const tiles_x##w[] = {up_to(TILE_NAME, w)};
+#define TILE_SET(up_to, w) {w, COUNT(tiles_x##w), tiles_x##w},
+#define DEPTHWISE_TILE(r, w)                                                                                               \
     static void depthwise_##r(const firn__tile *t) { tile_depthwise(t, r); }
-#define DEPTHWISE_NAME(r, v) depthwise_##r,
-#define DEPTHWISE_TILES(up_to, v)                                                                                          \
-    up_to(DEPTHWISE_TILE, v) static firn__tile_fn *const depthwise[] = {up_to(DEPTHWISE_NAME, v)};
+#define DEPTHWISE_NAME(r, w) depthwise_##r,
 
 TILES(TILES_OF)
-DEPTHWISE(DEPTHWISE_TILES)
+DEPTHWISE(DEPTHWISE_TILE, 16)
+static firn__tile_fn *const depthwise[] = {DEPTHWISE(DEPTHWISE_NAME, 16)};
 static const firn__tile_set sets[] = {TILES(TILE_SET)};
 static const firn__tiles tiles = {.panel = PANEL_VECTORS * 16,
                                   .sets = sets,

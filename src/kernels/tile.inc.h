@@ -3,20 +3,23 @@
 #define MOST_VECTORS 8
 typedef vf accumulators[FIRN__TILE_ROWS][MOST_VECTORS];
 
+/* Vectors of a tile's width. Width 8 is half a vector: the compiler sees that the other half is never stored. */
+#define VECTORS(width) (((width) + 15) / 16)
+
 /* Lanes of vector j that are columns. */
-LANES_INLINE int64_t lanes_of(const firn__tile *t, int j, bool whole)
+LANES_INLINE int64_t lanes_of(const firn__tile *t, int j, const int width, const bool whole)
 {
-    const int64_t n = t->columns - j * 16;
-    return whole || n >= 16 ? 16 : n > 0 ? n : 0;
+    const int64_t n = t->columns - j * 16, most = width < 16 ? width : 16;
+    return whole || n >= most ? most : n > 0 ? n : 0;
 }
 
-LANES_INLINE void tile_start(const firn__tile *t, accumulators acc, const int rows, const int vectors, const bool whole)
+LANES_INLINE void tile_start(const firn__tile *t, accumulators acc, const int rows, const int width, const bool whole)
 {
     EACH(i, rows)
-        EACH(j, vectors) acc[i][j] = vf_set(0.0f);
+        EACH(j, VECTORS(width)) acc[i][j] = vf_set(0.0f);
     if (!t->resume) return;
     EACH(i, rows)
-        EACH(j, vectors) acc[i][j] = vf_load_n(t->c + i * t->ldc + j * 16, lanes_of(t, j, whole));
+        EACH(j, VECTORS(width)) acc[i][j] = vf_load_n(t->c + i * t->ldc + j * 16, lanes_of(t, j, width, whole));
 }
 
 /* The compiler must not know that one pointer is another plus something: it would compute it so, every time. */
@@ -28,14 +31,14 @@ LANES_INLINE const float *unrelated(const float *p)
 
 /* The loop that all the time is spent in. A pointer for every third row: one alone would need more index registers
  * than there are, or a chain of additions longer than the multiplications. */
-LANES_INLINE void tile_multiply(const firn__tile *t, accumulators acc, const int rows, const int vectors, const bool whole)
+LANES_INLINE void tile_multiply(const firn__tile *t, accumulators acc, const int rows, const int width, const bool whole)
 {
-    const int panels = (vectors + PANEL_VECTORS - 1) / PANEL_VECTORS, thirds = (rows + 2) / 3;
+    const int panels = (VECTORS(width) + PANEL_VECTORS - 1) / PANEL_VECTORS, thirds = (rows + 2) / 3;
     const int64_t a_row = t->a_row, a_k = t->a_k, ldb = t->ldb, ahead = t->ahead;
     const float *b[MOST_VECTORS];
     float *pack = t->pack;
     int64_t n[MOST_VECTORS];
-    EACH(j, vectors) n[j] = lanes_of(t, j, whole || t->padded);
+    EACH(j, VECTORS(width)) n[j] = lanes_of(t, j, width, whole || t->padded);
     EACH(q, panels) b[q] = t->b + q * t->b_panel;
     for (int64_t s = 0; s < t->segments; s++) {
         for (int64_t tap = 0; tap < t->taps; tap++) {
@@ -43,17 +46,17 @@ LANES_INLINE void tile_multiply(const firn__tile *t, accumulators acc, const int
             EACH(q, thirds) a[q] = unrelated(t->a + s * t->a_segment + tap * t->a_tap + 3 * q * a_row);
             for (int64_t p = t->k; p > 0; p--) {
                 vf bv[MOST_VECTORS];
-                EACH(j, vectors) bv[j] = vf_load_n(b[j / PANEL_VECTORS] + j % PANEL_VECTORS * 16, n[j]);
+                EACH(j, VECTORS(width)) bv[j] = vf_load_n(b[j / PANEL_VECTORS] + j % PANEL_VECTORS * 16, n[j]);
                 if (ahead != 0) {
-                    EACH(j, vectors) PREFETCH_L2(b[j / PANEL_VECTORS] + ahead + j % PANEL_VECTORS * 16);
-                    if (vectors <= PANEL_VECTORS && pack != NULL) {
-                        EACH(j, vectors) vf_store_n(pack + j * 16, bv[j], 16);
-                        pack += vectors * 16;
+                    EACH(j, VECTORS(width)) PREFETCH_L2(b[j / PANEL_VECTORS] + ahead + j % PANEL_VECTORS * 16);
+                    if (VECTORS(width) <= PANEL_VECTORS && pack != NULL) {
+                        EACH(j, VECTORS(width)) vf_store_n(pack + j * 16, bv[j], width < 16 ? width : 16);
+                        pack += width;
                     }
                 }
                 EACH(i, rows) {
                     const vf av = vf_set(a[i / 3][i % 3 * a_row]);
-                    EACH(j, vectors) acc[i][j] = vf_fma(av, bv[j], acc[i][j]);
+                    EACH(j, VECTORS(width)) acc[i][j] = vf_fma(av, bv[j], acc[i][j]);
                 }
                 EACH(q, panels) b[q] += ldb;
                 EACH(q, thirds) a[q] += a_k;
@@ -78,11 +81,11 @@ LANES_INLINE void tile_multiply_lanes(const firn__tile *t, accumulators acc, con
     }
 }
 
-LANES_INLINE void tile_epilogue(const firn__tile *t, accumulators acc, const int rows, const int vectors, const bool whole)
+LANES_INLINE void tile_epilogue(const firn__tile *t, accumulators acc, const int rows, const int width, const bool whole)
 {
     const firn__epilogue_args *e = t->epilogue;
-    EACH(j, vectors) {
-        const int64_t column = t->column + j * 16, n = lanes_of(t, j, whole);
+    EACH(j, VECTORS(width)) {
+        const int64_t column = t->column + j * 16, n = lanes_of(t, j, width, whole);
         if (e->bias != NULL) {
             const vf bias = vf_load_n(e->bias + column, n);
             EACH(i, rows) acc[i][j] = vf_add(acc[i][j], bias);
@@ -98,60 +101,60 @@ LANES_INLINE void tile_epilogue(const firn__tile *t, accumulators acc, const int
 }
 
 /* The epilogue's arrays run along the rows, which are C's columns. */
-LANES_INLINE void tile_finish_turned(const firn__tile *t, accumulators acc, const int rows, const int vectors)
+LANES_INLINE void tile_finish_turned(const firn__tile *t, accumulators acc, const int rows, const int width)
 {
     const firn__epilogue_args *e = t->epilogue;
     float lane[FIRN__TILE_ROWS][PANEL_VECTORS * 16];
     EACH(i, rows)
-        EACH(j, vectors) {
+        EACH(j, VECTORS(width)) {
             const int64_t column = t->column + i;
             if (e != NULL && e->bias != NULL) acc[i][j] = vf_add(acc[i][j], vf_set(e->bias[column]));
             if (e != NULL && e->scale != NULL)
                 acc[i][j] = vf_fma(acc[i][j], vf_set(e->scale[column]), vf_set(e->shift[column]));
             if (e != NULL && e->relu) acc[i][j] = vf_max(vf_set(0.0f), acc[i][j]);
-            vf_store_n(lane[i] + j * 16, acc[i][j], 16);
+            vf_store_n(lane[i] + j * 16, acc[i][j], width < 16 ? width : 16);
         }
-    for (int64_t j = 0; j < t->columns; j++)
+    for (int64_t j = 0; j < width && j < t->columns; j++)
         EACH(i, rows) t->c[j * t->ldc + i] = lane[i][j];
 }
 
-LANES_INLINE void tile_finish(const firn__tile *t, accumulators acc, const int rows, const int vectors, const bool whole)
+LANES_INLINE void tile_finish(const firn__tile *t, accumulators acc, const int rows, const int width, const bool whole)
 {
-    if (vectors <= PANEL_VECTORS && t->turned) {
-        tile_finish_turned(t, acc, rows, vectors);
+    if (VECTORS(width) <= PANEL_VECTORS && t->turned) {
+        tile_finish_turned(t, acc, rows, width);
         return;
     }
-    if (t->epilogue != NULL) tile_epilogue(t, acc, rows, vectors, whole);
+    if (t->epilogue != NULL) tile_epilogue(t, acc, rows, width, whole);
     float *c = t->c;
     const int64_t ldc = t->ldc;
     EACH(i, rows) {
-        EACH(j, vectors) vf_store_n(c + j * 16, acc[i][j], lanes_of(t, j, whole));
+        EACH(j, VECTORS(width)) vf_store_n(c + j * 16, acc[i][j], lanes_of(t, j, width, whole));
         c += ldc;
     }
 }
 
-LANES_INLINE void tile_of(const firn__tile *t, const int rows, const int vectors, const bool whole)
+LANES_INLINE void tile_of(const firn__tile *t, const int rows, const int width, const bool whole)
 {
     accumulators acc;
-    tile_start(t, acc, rows, vectors, whole);
-    tile_multiply(t, acc, rows, vectors, whole);
-    tile_finish(t, acc, rows, vectors, whole);
+    tile_start(t, acc, rows, width, whole);
+    tile_multiply(t, acc, rows, width, whole);
+    tile_finish(t, acc, rows, width, whole);
 }
 
-LANES_INLINE void tile(const firn__tile *t, const int rows, const int vectors)
+LANES_INLINE void tile(const firn__tile *t, const int rows, const int width)
 {
-    if (vectors > PANEL_VECTORS || t->columns == vectors * 16)
-        tile_of(t, rows, vectors, true);
+    if (VECTORS(width) > PANEL_VECTORS || t->columns == width)
+        tile_of(t, rows, width, true);
     else
-        tile_of(t, rows, vectors, false);
+        tile_of(t, rows, width, false);
 }
 
 LANES_INLINE void depthwise_of(const firn__tile *t, const int rows, const bool whole)
 {
     accumulators acc;
-    tile_start(t, acc, rows, 1, whole);
-    tile_multiply_lanes(t, acc, rows, lanes_of(t, 0, whole));
-    tile_finish(t, acc, rows, 1, whole);
+    tile_start(t, acc, rows, 16, whole);
+    tile_multiply_lanes(t, acc, rows, lanes_of(t, 0, 16, whole));
+    tile_finish(t, acc, rows, 16, whole);
 }
 
 LANES_INLINE void tile_depthwise(const firn__tile *t, const int rows)

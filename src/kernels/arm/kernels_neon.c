@@ -11,7 +11,7 @@
 #define NAME "neon"
 #define KERNELS firn__kernels_neon
 /* 24 accumulators, four registers for B, one for A: 32 registers. */
-#define TILES(X) X(UP_TO_6, 1) X(UP_TO_3, 2)
-#define DEPTHWISE(X) X(UP_TO_3, 1)
+#define TILES(X) X(UP_TO_6, 8) X(UP_TO_6, 16) X(UP_TO_3, 32)
+#define DEPTHWISE UP_TO_3
 #include "kernels.inc.h"
 #endif

@@ -3,7 +3,6 @@
 #define FIRN_KERNELS_VEC_NEON_H
 #include <arm_neon.h>
 #include <stdint.h>
-#include <string.h>
 
 #include "vec.h"
 
@@ -20,7 +19,7 @@ typedef struct vd {
 
 #define FOUR(type, value)                                                                                                  \
     type out;                                                                                                              \
-    for (int i = 0; i < 4; i++) out.r[i] = value;                                                                          \
+    EACH(i, 4) out.r[i] = value;                                                                                           \
     return out
 #define TWO_IN(type, name, in, f)                                                                                          \
     LANES_INLINE type name(in x, in y) { FOUR(type, f(x.r[i], y.r[i])); }
@@ -38,11 +37,19 @@ LANES_INLINE float32x4_t load_first_neon(const float *p, int64_t n)
     return x;
 }
 LANES_INLINE vf vf_load_n(const float *p, int64_t n) { FOUR(vf, load_first_neon(p + 4 * i, n - 4 * i)); }
+LANES_INLINE void store_first_neon(float *p, float32x4_t x, int64_t n)
+{
+    if (n >= 4) {
+        vst1q_f32(p, x);
+        return;
+    }
+    if (n > 0) vst1q_lane_f32(p, x, 0);
+    if (n > 1) vst1q_lane_f32(p + 1, x, 1);
+    if (n > 2) vst1q_lane_f32(p + 2, x, 2);
+}
 LANES_INLINE void vf_store_n(float *p, vf x, int64_t n)
 {
-    float all[16], *q = n == 16 ? p : all;
-    for (int i = 0; i < 4; i++) vst1q_f32(q + 4 * i, x.r[i]);
-    if (n < 16) memcpy(p, all, (size_t)n * sizeof *p);
+    EACH(i, 4) store_first_neon(p + 4 * i, x.r[i], n - 4 * i);
 }
 LANES_INLINE vf vf_held(vf x) { return x; }
 /* The instructions vmax and vmin treat NaN and -0 in another way. */

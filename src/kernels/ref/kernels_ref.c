@@ -9,6 +9,6 @@
 #include "vec_ref.h"
 #define NAME "ref"
 #define KERNELS firn__kernels_ref
-#define TILES(X) X(UP_TO_3, 1) X(UP_TO_1, 2)
-#define DEPTHWISE(X) X(UP_TO_3, 1)
+#define TILES(X) X(UP_TO_3, 16) X(UP_TO_1, 32)
+#define DEPTHWISE UP_TO_3
 #include "kernels.inc.h"

@@ -17,8 +17,8 @@
 #define NAME "avx2"
 #define KERNELS firn__kernels_avx2
 /* 12 accumulators, two registers for B, one or two for A: 16 registers. */
-#define TILES(X) X(UP_TO_6, 1) X(UP_TO_3, 2) X(UP_TO_1, 4)
-#define DEPTHWISE(X) X(UP_TO_6, 1)
+#define TILES(X) X(UP_TO_12, 8) X(UP_TO_6, 16) X(UP_TO_3, 32) X(UP_TO_1, 64)
+#define DEPTHWISE UP_TO_6
 #include "kernels.inc.h"
 #if defined(__clang__)
 #pragma clang attribute pop

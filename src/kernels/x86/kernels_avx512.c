@@ -18,8 +18,8 @@
 #define NAME "avx512"
 #define KERNELS firn__kernels_avx512
 /* At most 28 accumulators, the registers for B and one for A: what the 32 registers hold. */
-#define TILES(X) X(UP_TO_14, 1) X(UP_TO_14, 2) X(UP_TO_6, 4) X(UP_TO_3, 8)
-#define DEPTHWISE(X) X(UP_TO_14, 1)
+#define TILES(X) X(UP_TO_14, 16) X(UP_TO_14, 32) X(UP_TO_6, 64) X(UP_TO_3, 128)
+#define DEPTHWISE UP_TO_14
 #include "kernels.inc.h"
 #if defined(__clang__)
 #pragma clang attribute pop

@@ -47,7 +47,8 @@ LANES_INLINE vf vf_set(float x) { return (vf){_mm256_set1_ps(x), _mm256_set1_ps(
 LANES_INLINE vf vf_load_n(const float *p, int64_t n)
 {
     if (n == 16) return (vf){_mm256_loadu_ps(p), _mm256_loadu_ps(p + 8)};
-    if (n <= 8) return (vf){_mm256_maskload_ps(p, first_avx2((int)n)), _mm256_setzero_ps()};
+    if (n == 8) return (vf){_mm256_loadu_ps(p), _mm256_setzero_ps()};
+    if (n < 8) return (vf){_mm256_maskload_ps(p, first_avx2((int)n)), _mm256_setzero_ps()};
     return (vf){_mm256_loadu_ps(p), _mm256_maskload_ps(p + 8, first_avx2((int)n - 8))};
 }
 LANES_INLINE void vf_store_n(float *p, vf x, int64_t n)
