@@ -99,41 +99,52 @@ static void gemm_rows(const gemm_job *job, const gemm_range *r, int64_t row, int
     }
 }
 
-/* The transpose of C, B by A, gives the same chains. It pays for few columns if A is read by columns, for then lanes of
- * rows use the registers better; and where B, stored by its columns, is much larger than A, which is turned instead. */
+/* Few columns, and A read by columns: tiles of the transpose of C, B by A, use the registers better, for their lanes are
+ * rows. The same chains. */
+static bool gemm_few(const gemm_job *job, const gemm_range *r)
+{
+    const firn__gemm_args *g = job->g;
+    if (!g->a_transposed || g->n > FIRN__FEW_COLUMNS || r->rows < 16 || g->accumulate) return false;
+    firn__tile t = {.a = g->b,
+                    .a_row = g->b_transposed ? g->ldb : 1,
+                    .a_k = g->b_transposed ? 1 : g->ldb,
+                    .segments = 1,
+                    .taps = 1,
+                    .k = g->k,
+                    .b = g->a + r->row,
+                    .ldb = g->lda,
+                    .c = g->c + r->row * g->ldc,
+                    .ldc = g->ldc,
+                    .turned = true,
+                    .epilogue = &g->epilogue};
+    firn__tile_run_columns(job->tiles, firn__tile_set_for(job->tiles, r->rows), &t, g->n, r->rows, 0, 0);
+    return true;
+}
+
+/* B stored by its columns must be turned to be packed. Where it is much larger than A, A is turned in its place, and the
+ * transpose of C computed: the same chains. */
 static bool gemm_turned(const gemm_job *job, const gemm_range *r, float *buffer)
 {
     const firn__gemm_args *g = job->g;
     const firn__tiles *tiles = job->tiles;
-    const bool few = g->a_transposed && g->n <= FIRN__FEW_COLUMNS && r->rows >= 16;
-    const bool large_b = g->b_transposed && !g->b_packed && !g->a_transposed && r->rows >= 2 &&
-                         r->rows * (g->k + r->columns) <= r->columns * g->k;
-    if (!few && !large_b) return false;
-    float *turned = buffer;
+    if (!g->b_transposed || g->b_packed || g->a_transposed || r->rows < 2 || r->rows > block_rows ||
+        r->rows * (g->k + r->columns) > r->columns * g->k)
+        return false;
+    float *turned = buffer, *c = g->c + r->row * g->ldc + r->column;
     buffer += block_rows * block_rows;
-    for (int64_t i = r->row; i < r->row + r->rows; i += block_rows)
-        for (int64_t j = r->column; j < r->column + r->columns; j += block_rows) {
-            const int64_t rows = firn__min(block_rows, r->row + r->rows - i);
-            const int64_t columns = firn__min(block_rows, r->column + r->columns - j);
-            float *c = g->c + i * g->ldc + j;
-            firn__gemm_args t = {.m = columns,
-                                 .n = rows,
-                                 .k = g->k,
-                                 .a = g->b_transposed ? g->b + j * g->ldb : g->b + j,
-                                 .lda = g->ldb,
-                                 .a_transposed = !g->b_transposed,
-                                 .b = g->a_transposed ? g->a + i : g->a + i * g->lda,
-                                 .ldb = g->lda,
-                                 .b_transposed = !g->a_transposed,
-                                 .c = turned,
-                                 .ldc = rows,
-                                 .accumulate = g->accumulate};
-            if (g->accumulate) tiles->transpose(rows, columns, rows, c, g->ldc, turned, rows);
-            const gemm_job of_turned = {.g = &t, .tiles = tiles, .ctx = job->ctx};
-            gemm_rows(&of_turned, &(gemm_range){0, columns, 0, rows}, 0, columns, buffer);
-            tiles->transpose(columns, rows, columns, turned, rows, c, g->ldc);
-        }
-    float *c = g->c + r->row * g->ldc + r->column;
+    for (int64_t begin = 0; begin < r->columns; begin += block_rows) {
+        const int64_t columns = firn__min(block_rows, r->columns - begin);
+        firn__gemm_args t = {.m = columns, .n = r->rows, .k = g->k, .lda = g->ldb, .ldb = g->lda, .ldc = r->rows};
+        t.a = g->b + (r->column + begin) * g->ldb;
+        t.b = g->a + r->row * g->lda;
+        t.b_transposed = true;
+        t.c = turned;
+        t.accumulate = g->accumulate;
+        if (g->accumulate) tiles->transpose(r->rows, columns, r->rows, c + begin, g->ldc, turned, r->rows);
+        const gemm_job of_turned = {.g = &t, .tiles = tiles, .ctx = job->ctx};
+        gemm_rows(&of_turned, &(gemm_range){0, columns, 0, r->rows}, 0, columns, buffer);
+        tiles->transpose(columns, r->rows, columns, turned, r->rows, c + begin, g->ldc);
+    }
     job->ctx->kernels->vector->finish(&g->epilogue, r->column, r->rows, r->columns, c, g->ldc);
     return true;
 }
@@ -149,7 +160,7 @@ static void gemm_part(void *arg, int64_t part, int worker)
     r.columns = firn__min(panels * (j + 1) / job->column_parts * panel, g->n) - r.column;
     if (r.rows == 0 || r.columns == 0) return;
     float *buffer = firn__workspace(job->ctx, worker);
-    if (gemm_turned(job, &r, buffer)) return;
+    if (gemm_few(job, &r) || gemm_turned(job, &r, buffer)) return;
     const int64_t row_blocks = firn__ceil_div(r.rows, block_rows);
     for (int64_t rb = 0; rb < row_blocks; rb++) {
         const int64_t begin = r.rows * rb / row_blocks, end = r.rows * (rb + 1) / row_blocks;
